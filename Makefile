@@ -1,0 +1,65 @@
+# Two commands to know: `make run` and `make test`. `make help` lists the rest.
+# Plain GNU make on a fresh Debian 12; each target installs the Debian packages it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# How many compilers run at a time.
+JOBS ?= $(shell nproc)
+# The recording that `make run` replays: a folder of tests/recordings.
+RECORDING ?= s01-three-kustomizations
+export JOBS
+
+.PHONY: help deps build run test asan tsan e2e bench lint format check-fresh clean
+
+help: ## List the targets
+	@echo "trace-controller: one true trace for every change that Flux brings into a cluster"
+	@echo
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @ 2>/dev/null || sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1: \2/p' Makefile
+	@echo
+	@echo "Variables: JOBS=$(JOBS) RECORDING=$(RECORDING) (a folder of tests/recordings)"
+
+deps: ## Install the Debian packages needed to build and test
+	@scripts/install-deps build
+
+build: deps ## Build build/trace-controller
+	@scripts/build build trace-controller
+
+run: build ## Build, replay a recording of real Flux controllers and show its traces
+	@scripts/replay-recording $(RECORDING)
+
+test: deps ## Build and run all tests, then again under the address and undefined-behaviour sanitizers
+	@scripts/build build
+	@scripts/run-ctest build
+	@scripts/build build-asan -DTC_SANITIZE=address,undefined
+	@scripts/run-ctest build-asan
+	@scripts/sum-tests build/ctest.xml build-asan/ctest.xml
+
+tsan: deps ## Run the tests with threads in them under the thread sanitizer (builds CAF from source)
+	@scripts/build-caf-tsan build-tsan/caf
+	@scripts/build build-tsan -DTC_SANITIZE=thread -DCAF_ROOT=$(CURDIR)/build-tsan/caf
+	@scripts/run-ctest build-tsan
+	@scripts/sum-tests build-tsan/ctest.xml
+
+e2e: build ## End to end: real API server, Flux controllers, Collector and Jaeger (needs Go)
+	@tests/e2e/run
+
+bench: deps ## Build and run the benchmarks, write build/bench.json
+	@bench/run
+
+lint: deps ## Check formatting and run clang-tidy on what differs from the main branch
+	@scripts/install-deps lint
+	@scripts/lint
+
+format: ## Format all sources
+	@scripts/install-deps lint
+	@git ls-files -z '*.hpp' '*.cpp' | xargs -0 -r clang-format -i
+
+check-fresh: ## Prove `make run` and `make test` in a fresh Debian 12 chroot (needs root)
+	@scripts/install-deps fresh
+	@scripts/check-fresh-machine
+
+clean: ## Remove everything that was built
+	@rm -rf build build-asan build-tsan build-bench
