@@ -1,0 +1,46 @@
+#pragma once
+
+// A set of observations, as assembly reads it: per object its states in the order of resource versions, and
+// the messages about it. The order in which they were added has left no mark. Nothing is concluded here.
+
+#include "messages/observation.hpp"
+
+#include <cstddef>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+namespace tc::trace {
+
+/// All that is known of one object, whatever its UIDs.
+struct object_timeline {
+  std::map<std::uint64_t, observation_ptr> states; ///< states and deletions, by resource version
+  std::map<std::string, observation_ptr> messages; ///< Events and posts, by identity
+};
+
+class ledger {
+public:
+  /// Adds a fact. Returns false when it was known already; the earlier of two arrivals of a fact is kept, so
+  /// that a redelivery or a re-list never makes timing worse.
+  bool add(observation_ptr fact);
+
+  /// Returns how many different facts there are.
+  std::size_t size() const { return size_; }
+  /// Returns about how many bytes the facts hold.
+  std::size_t byte_size() const { return bytes_; }
+  bool empty() const { return size_ == 0; }
+
+  const std::map<object_id, object_timeline>& objects() const { return objects_; }
+  /// Returns nullptr for an object nothing is known of.
+  const object_timeline* find(const object_id& object) const;
+
+  /// Returns every fact, in a fixed order.
+  std::vector<observation_ptr> all() const;
+
+private:
+  std::map<object_id, object_timeline> objects_;
+  std::size_t size_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+} // namespace tc::trace
