@@ -22,12 +22,12 @@ namespace tc::runtime {
 /// How a server is authenticated, and how we authenticate to it. Shared by the requests that use it, so that
 /// they share connections. PEM texts win over files.
 struct tls_options {
-  std::string ca_pem;          ///< certificates to trust, "" with ca_file "" for those of the system
-  std::string ca_file;         ///< path of a PEM file
-  std::string certificate_pem; ///< client certificate chain, "" for none
-  std::string key_pem;         ///< its private key
-  bool verify = true;          ///< false accepts any certificate
-  std::string server_name;     ///< name to ask for and to verify instead of the URL's host, "" for the host
+  std::string ca_pem = {};          ///< certificates to trust, "" with ca_file "" for those of the system
+  std::string ca_file = {};         ///< path of a PEM file
+  std::string certificate_pem = {}; ///< client certificate chain, "" for none
+  std::string key_pem = {};         ///< its private key
+  bool verify = true;               ///< false accepts any certificate
+  std::string server_name = {}; ///< name to ask for and to verify instead of the URL's host, "" for the host
 
   bool operator==(const tls_options&) const = default;
 };
@@ -101,7 +101,7 @@ struct http_loop_options {
   long max_connections_per_host = 0; ///< 0 for no limit
   std::string user_agent = "trace-controller";
   /// Told when a callback throws; the loop goes on. Runs on the loop's thread. Optional.
-  std::function<void(std::string_view what)> on_exception;
+  std::function<void(std::string_view what)> on_exception = {};
 };
 
 /// One thread that drives all transfers and timers. Every function may be called from any thread, also from
