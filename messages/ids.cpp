@@ -101,8 +101,8 @@ std::string object_id::to_string() const {
 std::size_t std::hash<tc::object_id>::operator()(const tc::object_id& x) const noexcept {
   std::hash<std::string_view> hasher;
   std::size_t out = hasher(x.name);
-  for (std::string_view part : {std::string_view{x.namespace_name}, std::string_view{x.kind},
-                                std::string_view{x.group}})
+  for (std::string_view part :
+       {std::string_view{x.namespace_name}, std::string_view{x.kind}, std::string_view{x.group}})
     out = out * 1099511628211ULL ^ hasher(part);
   return out;
 }

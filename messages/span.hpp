@@ -85,12 +85,12 @@ struct completed_trace {
   object_id root;       ///< the root source
   std::string outcome;  ///< flux.change.outcome: succeeded, failed, superseded, incomplete
   timestamp settled_at;
-  bool addition = false;        ///< further spans of a trace that was already handed out
-  std::string trace_state;      ///< W3C tracestate, "" for none
-  std::string trace_namespace;  ///< of the Trace resource
-  std::string trace_name;       ///< of the Trace resource
+  bool addition = false;                      ///< further spans of a trace that was already handed out
+  std::string trace_state;                    ///< W3C tracestate, "" for none
+  std::string trace_namespace;                ///< of the Trace resource
+  std::string trace_name;                     ///< of the Trace resource
   std::vector<attribute> resource_attributes; ///< k8s.cluster.name and the Trace's spec.attributes
-  std::vector<span> spans; ///< the root first unless it was sent before
+  std::vector<span> spans;                    ///< the root first unless it was sent before
 };
 
 using completed_trace_ptr = std::shared_ptr<const completed_trace>;

@@ -45,8 +45,8 @@ std::optional<timestamp> parse_rfc3339(std::string_view text) {
   // Nanoseconds since 1970 fit into 64 bits only between these years.
   if (year_number < 1678 || year_number > 2261)
     return std::nullopt;
-  auto date = year{year_number} / month{static_cast<unsigned>(month_number)} /
-              day{static_cast<unsigned>(day_number)};
+  auto date =
+      year{year_number} / month{static_cast<unsigned>(month_number)} / day{static_cast<unsigned>(day_number)};
   if (!date.ok())
     return std::nullopt;
   std::size_t pos = 19;
@@ -87,10 +87,11 @@ std::string to_rfc3339(timestamp at) {
   hh_mm_ss clock{at - day_point};
   auto nanos = static_cast<long>(clock.subseconds().count());
   char text[48];
-  auto length = std::snprintf(text, sizeof(text), "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
-                              static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                              static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                              static_cast<int>(clock.seconds().count()));
+  auto length =
+      std::snprintf(text, sizeof(text), "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                    static_cast<int>(clock.seconds().count()));
   std::string out(text, static_cast<std::size_t>(length));
   if (nanos != 0) {
     std::snprintf(text, sizeof(text), ".%09ld", nanos);
@@ -131,7 +132,7 @@ std::optional<duration> parse_go_duration(std::string_view text) {
       long double nanos;
     };
     // "ms" stands before "m" because the first match wins; both spellings of micro occur.
-    static constexpr unit units[] = {{"ns", 1},   {"us", 1e3L}, {"\u00b5s", 1e3L}, {"\u03bcs", 1e3L},
+    static constexpr unit units[] = {{"ns", 1},    {"us", 1e3L}, {"\u00b5s", 1e3L}, {"\u03bcs", 1e3L},
                                      {"ms", 1e6L}, {"s", 1e9L},  {"m", 60e9L},      {"h", 3600e9L}};
     bool matched = false;
     for (const auto& candidate : units)

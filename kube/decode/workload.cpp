@@ -1,0 +1,40 @@
+// Deployment, StatefulSet and DaemonSet (apps/v1).
+
+#include "kube/decode/kinds.hpp"
+
+namespace tc::kube {
+
+void read_workload(const node& root, const object_id& self, object_state& out) {
+  auto spec = root.at("spec");
+  auto status = root.at("status");
+  out.observed_generation = status.at("observedGeneration").integer();
+  workload_state read;
+  if (self.kind == "DaemonSet") {
+    read.desired = status.at("desiredNumberScheduled").integer();
+    read.current = status.at("currentNumberScheduled").integer();
+    read.updated = status.at("updatedNumberScheduled").integer();
+    read.ready = status.at("numberReady").integer();
+    read.available = status.at("numberAvailable").integer();
+  } else {
+    read.desired = spec.at("replicas").integer(1);
+    read.current = status.at("replicas").integer();
+    read.updated = status.at("updatedReplicas").integer();
+    read.ready = status.at("readyReplicas").integer();
+    read.available = status.at("availableReplicas").integer();
+  }
+  auto pod = spec.at("template").at("spec");
+  for (const char* list : {"containers", "initContainers"})
+    pod.at(list).for_each([&](const node& entry) { read.images.push_back(entry.at("image").text()); });
+  status.at("conditions").for_each([&](const node& entry) {
+    condition found;
+    found.type = entry.at("type").text();
+    found.status = entry.at("status").text();
+    found.reason = entry.at("reason").text();
+    found.message = entry.at("message").text_up_to(1024);
+    found.last_transition = entry.at("lastTransitionTime").time();
+    out.conditions.push_back(std::move(found));
+  });
+  out.workload = std::move(read);
+}
+
+} // namespace tc::kube
