@@ -1,0 +1,612 @@
+#include "runtime/options.hpp"
+
+#include "runtime/flag_table.hpp"
+#include "runtime/options_file.hpp"
+#include "version.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+
+namespace tc::runtime {
+
+namespace {
+
+constexpr std::size_t help_width = 110;
+
+// -- the flags ------------------------------------------------------------------
+
+/// Values of flags that shape others and are settled once everything is read.
+struct raw_values {
+  std::optional<bool> watch_all_namespaces;
+  std::optional<bool> waterfall;
+  bool no_waterfall = false;
+  std::string object;
+};
+
+void add_cluster(flag_table& out, cluster_options& to) {
+  out.push_back(
+      {"Cluster", "kubeconfig", "FILE",
+       "Kubeconfig of the cluster. Without it: $KUBECONFIG, the pod's service account, ~/.kube/config.",
+       bind_text(to.kubeconfig)});
+  out.push_back({"Cluster", "context", "NAME", "Context of the kubeconfig, if not its current one.",
+                 bind_text(to.context)});
+}
+
+void add_logging(flag_table& out, logging_options& to) {
+  out.push_back({"Logs (to standard error)", "log-level", "LEVEL",
+                 "Least level to log: trace, debug, info, error.",
+                 bind_choice<log_level>(to.level, {{"trace", log_level::trace},
+                                                   {"debug", log_level::debug},
+                                                   {"info", log_level::info},
+                                                   {"error", log_level::error}})});
+  out.push_back({"Logs (to standard error)", "log-encoding", "FORM", "json or console.",
+                 bind_choice<log_encoding>(
+                     to.encoding, {{"json", log_encoding::json}, {"console", log_encoding::console}})});
+}
+
+void add_pool(flag_table& out, pool_options& to) {
+  const auto* group = "Pools and limits";
+  out.push_back({group, "scheduler-threads", "COUNT", "Threads that run the actors; 0 is one per core.",
+                 bind_count(to.scheduler_threads, 0, 1024)});
+  out.push_back({group, "scheduler-policy", "POLICY",
+                 "sharing (one queue, least CPU when idle) or stealing (a queue per thread).",
+                 bind_choice<scheduler_policy>(to.policy, {{"sharing", scheduler_policy::sharing},
+                                                           {"stealing", scheduler_policy::stealing}})});
+  out.push_back({group, "scheduler-throughput", "COUNT",
+                 "Messages an actor handles before it lets others run; 0 is no bound.",
+                 bind_count(to.scheduler_throughput)});
+  out.push_back({group, "batch-size", "COUNT", "Most observations handed over in one message.",
+                 bind_count(to.batch_size, 1, 1'000'000)});
+  out.push_back(
+      {group, "max-live-changes", "COUNT",
+       "Most changes of one Trace followed at the same time; beyond it the oldest is dropped and counted.",
+       bind_count(to.max_live_changes, 1)});
+  out.push_back({group, "exporter-workers", "COUNT",
+                 "Deliveries to one Provider at the same time. Flux's name --concurrent means the same.",
+                 bind_count(to.exporter_workers, 1, 256), 0, "concurrent"});
+  out.push_back({group, "exporter-queue-spans", "COUNT", "Most spans that wait for delivery to one Provider.",
+                 bind_count(to.exporter_queue_spans, 1)});
+  out.push_back({group, "exporter-queue-bytes", "BYTES", "Most bytes that wait for delivery to one Provider.",
+                 bind_bytes(to.exporter_queue_bytes, 1024)});
+  out.push_back({group, "export-batch-bytes", "BYTES",
+                 "Size at which a request to a Provider is closed, before compression.",
+                 bind_bytes(to.export_batch_bytes, 1024)});
+}
+
+flag_table flags_of(run_options& to, raw_values& raw) {
+  flag_table out;
+  add_cluster(out, to.cluster);
+  out.push_back({"Cluster", "cluster-name", "NAME", "Attribute k8s.cluster.name on every span.",
+                 bind_text(to.cluster_name)});
+  const auto* watched = "What is followed";
+  out.push_back(
+      {watched, "watch-all-namespaces", "",
+       "Watch every namespace, the default unless --namespace is given. With =false and no --namespace: "
+       "the namespace in $RUNTIME_NAMESPACE.",
+       bind_switch(raw.watch_all_namespaces)});
+  out.push_back(
+      {watched, "namespace", "NAMESPACE", "Watch this namespace only.", bind_text(to.watch_namespace), 'n'});
+  out.push_back({watched, "watch-label-selector", "SELECTOR",
+                 "Watch only objects whose labels match, as in app=web,tier!=cache.",
+                 bind_label_selector(to.watch_label_selector)});
+  out.push_back({watched, "no-cross-namespace-refs", "",
+                 "Refuse a Trace that names objects of another namespace.",
+                 bind_switch(to.no_cross_namespace_refs)});
+  out.push_back({watched, "backfill", "DURATION",
+                 "At start, also export changes that settled no longer ago than this.",
+                 bind_duration(to.backfill)});
+  out.push_back({"Servers", "metrics-addr", "ADDRESS", "Serve Prometheus /metrics here, \"0\" for nowhere.",
+                 bind_address(to.metrics_address)});
+  out.push_back({"Servers", "health-addr", "ADDRESS", "Serve /healthz and /readyz here, \"0\" for nowhere.",
+                 bind_address(to.health_address)});
+  add_logging(out, to.logging);
+  out.push_back(
+      {"Process", "config", "FILE",
+       "YAML file of settings: a flag's name without dashes, a colon, its value. Flags win over it.",
+       bind_text(to.config_file), 0, "", false});
+  out.push_back(
+      {"Process", "shutdown-timeout", "DURATION",
+       "After SIGTERM, deliver what has settled for at most this long. Keep it below the pod's grace period.",
+       bind_duration(to.shutdown_timeout)});
+  add_pool(out, to.pool);
+  return out;
+}
+
+flag_table flags_of(replay_options& to, raw_values& raw) {
+  flag_table out;
+  out.push_back({"Input", "stream", "FILE", "The recording: JSON Lines, plain or .gz. Required.",
+                 bind_text(to.stream)});
+  out.push_back({"Input", "posts", "FILE", "HTTP events recorded beside it, JSON Lines, plain or .gz.",
+                 bind_text(to.posts)});
+  out.push_back(
+      {"Input", "manifests", "FILE",
+       "YAML with Trace and Provider resources; may be given again. Without it, one Trace that selects "
+       "everything.",
+       bind_texts(to.manifests)});
+  out.push_back({"Input", "shuffle", "SEED",
+                 "Feed the lines in this random order and assemble once, at the end; 0 keeps their order.",
+                 bind_number(to.shuffle_seed)});
+  out.push_back({"Output", "output", "FILE|-|URL",
+                 "Where OTLP/JSON goes, a request a line: a file, - for standard output, or an OTLP URL.",
+                 bind_text(to.output)});
+  out.push_back({"Output", "cluster-name", "NAME", "Attribute k8s.cluster.name on every span.",
+                 bind_text(to.cluster_name)});
+  out.push_back(
+      {"Terminal", "waterfall", "",
+       "Draw every trace, to standard output; to standard error when --output is -. On unless --output is -.",
+       bind_switch(raw.waterfall)});
+  out.push_back({"Terminal", "no-waterfall", "", "Draw nothing.", bind_switch(raw.no_waterfall)});
+  out.push_back({"Terminal", "width", "COLUMNS", "Columns of the drawing; 0 is the terminal's, or 120.",
+                 bind_count(to.width, 0, 1000)});
+  out.push_back({"Terminal", "color", "WHEN",
+                 "auto (on a terminal, unless $NO_COLOR is set), always or never.",
+                 bind_choice<color_mode>(to.color, {{"auto", color_mode::automatic},
+                                                    {"always", color_mode::always},
+                                                    {"never", color_mode::never}})});
+  out.push_back({"Terminal", "progress", "",
+                 "Report progress on standard error, also when that is no terminal; =false for never.",
+                 bind_switch(to.progress)});
+  add_logging(out, to.logging);
+  return out;
+}
+
+flag_table flags_of(record_options& to, raw_values&) {
+  flag_table out;
+  out.push_back({"Output", "output", "FILE", "The recording to write, - for standard output. Required.",
+                 bind_text(to.output)});
+  add_cluster(out, to.cluster);
+  out.push_back({"Cluster", "namespace", "NAMESPACE", "Record this namespace only, not all of them.",
+                 bind_text(to.watch_namespace), 'n'});
+  add_logging(out, to.logging);
+  return out;
+}
+
+flag_table flags_of(explain_options& to, raw_values& raw) {
+  flag_table out;
+  out.push_back({"Input", "stream", "FILE", "The recording: JSON Lines, plain or .gz. Required.",
+                 bind_text(to.stream)});
+  out.push_back({"Input", "object", "KIND/NAMESPACE/NAME", "The object whose runs to explain. Required.",
+                 bind_text(raw.object)});
+  add_logging(out, to.logging);
+  return out;
+}
+
+// -- help -----------------------------------------------------------------------
+
+struct command_help {
+  const char* name;
+  const char* summary;
+  const char* usage;
+  const char* text;
+  const char* examples;
+};
+
+constexpr command_help helps[] = {
+    {"run", "follow a cluster and send one trace for every change", "run [FLAGS]",
+     "Watches Flux's objects in the cluster and sends one trace for every change to the Provider that a "
+     "Trace resource "
+     "names.",
+     "  trace-controller run --kubeconfig ~/.kube/config --log-encoding console\n"
+     "  trace-controller run --namespace team-a --metrics-addr :9090 --config "
+     "/etc/trace-controller/config.yaml\n"},
+    {"replay", "turn a recording into traces, in virtual time", "replay --stream FILE [FLAGS]",
+     "Runs the same code on a recording, draws the traces and writes them as OTLP/JSON.",
+     "  trace-controller replay --stream stream.jsonl.gz\n"
+     "  trace-controller replay --stream stream.jsonl --posts posts.jsonl --output http://localhost:4318\n"
+     "  trace-controller replay --stream stream.jsonl --output - --shuffle 7 | jq .\n"},
+    {"record", "write what a cluster's watches send to a file", "record --output FILE [FLAGS]",
+     "Watches Flux's objects, workloads and Events, and writes every line as the API server sent it. Never "
+     "Secrets.",
+     "  trace-controller record --output stream.jsonl\n"
+     "  trace-controller record --output - -n flux-system | gzip > stream.jsonl.gz\n"},
+    {"explain", "say why the runs of an object are in their traces", "explain --stream FILE --object OBJECT",
+     "Prints for each run of the object the evidence and the decision.",
+     "  trace-controller explain --stream stream.jsonl --object HelmRelease/apps/podinfo\n"},
+};
+
+const command_help& help_of(std::string_view name) {
+  return *std::find_if(std::begin(helps), std::end(helps), [&](const auto& x) { return x.name == name; });
+}
+
+std::string render_help(std::string_view name, const flag_table& flags) {
+  const auto& help = help_of(name);
+  return std::string{help.text} + "\n\nUsage:\n  trace-controller " + help.usage + '\n' +
+         render_flags(flags, help_width) + "\nExamples:\n" + help.examples;
+}
+
+std::string render_main_help(offered_commands offered) {
+  std::string out = "Draws one trace for every change that Flux brings into a Kubernetes cluster.\n\nUsage:\n"
+                    "  trace-controller COMMAND [FLAGS]\n\nCommands:\n";
+  auto line = [&](std::string_view name, std::string_view summary) {
+    out += "  " + std::string{name} + std::string(10 - name.size(), ' ') + std::string{summary} + '\n';
+  };
+  for (const auto& help : helps)
+    if (std::string_view{help.name} != "explain" || offered.explain)
+      line(help.name, help.summary);
+  line("version", "print the version");
+  return out + "\n\"trace-controller COMMAND --help\" lists a command's flags.\n";
+}
+
+std::string version_text() {
+  return std::string{"trace-controller "} + version + '\n';
+}
+
+// -- reading --------------------------------------------------------------------
+
+tl::unexpected<parse_failure> fail(std::string_view command_name, const std::string& message) {
+  auto name = command_name.empty() ? std::string{} : ' ' + std::string{command_name};
+  return tl::unexpected(parse_failure{"trace-controller" + name + ": " + message});
+}
+
+/// Writes a value so that a message stays one line, whatever the value holds.
+std::string in_quotes(std::string_view text) {
+  std::string out = "\"";
+  for (auto c : text.substr(0, 200)) {
+    if (c == '"' || c == '\\')
+      out += '\\';
+    out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  }
+  return out + (text.size() > 200 ? "…\"" : "\"");
+}
+
+std::string suggestion(std::string_view word, const std::vector<std::string>& candidates,
+                       std::string_view dashes) {
+  auto nearest = nearest_name(word, candidates);
+  return nearest.empty() ? std::string{} : "; did you mean " + std::string{dashes} + nearest + '?';
+}
+
+std::vector<std::string> names_in(const flag_table& flags) {
+  std::vector<std::string> out;
+  for (const auto& entry : flags) {
+    out.push_back(entry.name);
+    if (!entry.other_name.empty())
+      out.push_back(entry.other_name);
+  }
+  return out;
+}
+
+/// Splits "--name=" and "-n=value", which CLI11 reads otherwise than Go's pflag does.
+std::vector<std::string> normalized(int argc, const char* const* argv) {
+  std::vector<std::string> out;
+  bool only_words = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    only_words = only_words || word == "--";
+    if (!only_words && word.size() > 3 && word.starts_with("--") && word.find('=') == word.size() - 1) {
+      out.push_back(word.substr(0, word.size() - 1));
+      out.emplace_back();
+    } else if (!only_words && word.size() > 2 && word[0] == '-' && word[1] != '-' && word[2] == '=') {
+      out.push_back(word.substr(0, 2));
+      out.push_back(word.substr(3));
+    } else {
+      out.push_back(std::move(word));
+    }
+  }
+  return out;
+}
+
+/// One command as CLI11 and we see it.
+struct registered_command {
+  CLI::App* app = nullptr;
+  flag_table flags;
+  std::vector<CLI::Option*> options; ///< parallel to flags
+};
+
+registered_command add_command(CLI::App& app, const char* name, flag_table flags) {
+  registered_command out{app.add_subcommand(name), std::move(flags), {}};
+  for (const auto& entry : out.flags) {
+    auto names = "--" + entry.name;
+    if (!entry.other_name.empty())
+      names += ",--" + entry.other_name;
+    if (entry.letter != 0)
+      names += std::string{",-"} + entry.letter;
+    auto* option = entry.binding.is_switch ? out.app->add_flag(names) : out.app->add_option(names);
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    out.options.push_back(option);
+  }
+  return out;
+}
+
+std::string bad_value(const flag& entry, std::string_view value, const std::string& problem) {
+  return "--" + entry.name + ' ' + in_quotes(without_credentials(value)) + ' ' + problem;
+}
+
+/// Fills the values from the command line; of a flag given again the last counts, as with Flux's controllers.
+std::optional<std::string> take_flags(const registered_command& from) {
+  for (std::size_t i = 0; i < from.flags.size(); ++i) {
+    const auto& entry = from.flags[i];
+    auto given = from.options[i]->results();
+    if (given.size() > 1 && !entry.binding.is_repeatable)
+      given.erase(given.begin(), given.end() - 1);
+    for (const auto& value : given)
+      if (auto taken = entry.binding.set(value); !taken)
+        return bad_value(entry, value, taken.error());
+  }
+  return std::nullopt;
+}
+
+/// Fills from the file what no flag gave.
+std::optional<std::string> take_file(const registered_command& to, const std::string& path,
+                                     const surroundings& outside) {
+  auto text = outside.read_file(path);
+  if (!text)
+    return "--config " + in_quotes(path) + " cannot be read: " + text.error();
+  auto settings = parse_options_file(*text);
+  if (!settings)
+    return "--config " + path + ':' + settings.error();
+  for (const auto& setting : *settings) {
+    auto place = "--config " + path + ':' + std::to_string(setting.line) + ": ";
+    auto found = std::find_if(to.flags.begin(), to.flags.end(), [&](const auto& entry) {
+      return entry.in_file &&
+             (entry.name == setting.key || (!entry.other_name.empty() && entry.other_name == setting.key));
+    });
+    if (found == to.flags.end())
+      return place + "unknown key " + in_quotes(setting.key) + suggestion(setting.key, names_in(to.flags), "");
+    if (to.options[static_cast<std::size_t>(found - to.flags.begin())]->count() > 0)
+      continue;
+    if (auto taken = found->binding.set(setting.value); !taken)
+      return place + setting.key + ' ' + in_quotes(without_credentials(setting.value)) + ' ' + taken.error();
+  }
+  return std::nullopt;
+}
+
+// -- what holds between values --------------------------------------------------
+
+std::optional<std::string> unreadable_file(const char* name, const std::string& path,
+                                           const surroundings& outside) {
+  if (path.empty())
+    return std::nullopt;
+  if (auto problem = outside.unreadable(path))
+    return std::string{"--"} + name + ' ' + in_quotes(path) + " cannot be read: " + *problem;
+  return std::nullopt;
+}
+
+std::optional<std::string> settle_cluster(cluster_options& cluster, const surroundings& outside) {
+  if (auto problem = unreadable_file("kubeconfig", cluster.kubeconfig, outside))
+    return problem;
+  if (cluster.kubeconfig.empty())
+    cluster.kubeconfig = outside.environment("KUBECONFIG").value_or("");
+  return std::nullopt;
+}
+
+std::optional<std::string> settle(run_options& options, const raw_values& raw, const surroundings& outside) {
+  if (!options.watch_namespace.empty() && raw.watch_all_namespaces.value_or(false))
+    return "--namespace " + in_quotes(options.watch_namespace) +
+           " contradicts --watch-all-namespaces; give one of them";
+  if (options.watch_namespace.empty() && !raw.watch_all_namespaces.value_or(true)) {
+    options.watch_namespace = outside.environment("RUNTIME_NAMESPACE").value_or("");
+    if (options.watch_namespace.empty())
+      return std::string{
+          "--watch-all-namespaces=false needs a namespace; give --namespace or set $RUNTIME_NAMESPACE"};
+  }
+  if (options.pool.export_batch_bytes > options.pool.exporter_queue_bytes)
+    return std::string{
+        "--export-batch-bytes is more than --exporter-queue-bytes holds; lower the first or raise the "
+        "second"};
+  return settle_cluster(options.cluster, outside);
+}
+
+std::optional<std::string> settle(replay_options& options, const raw_values& raw,
+                                  const surroundings& outside) {
+  if (options.stream.empty())
+    return std::string{"--stream is missing; give the recording to replay, --stream FILE.jsonl"};
+  if (raw.no_waterfall && raw.waterfall.value_or(false))
+    return std::string{"--waterfall contradicts --no-waterfall; give one of them"};
+  options.waterfall = !raw.no_waterfall && raw.waterfall.value_or(options.output != "-");
+  if (options.width != 0 && options.width < 40)
+    return "--width " + in_quotes(std::to_string(options.width)) +
+           " is too narrow to draw in; use 40 or more, or 0";
+  if (auto scheme = options.output.find("://"); scheme != std::string::npos &&
+                                                !options.output.starts_with("http://") &&
+                                                !options.output.starts_with("https://"))
+    return "--output " + in_quotes(without_credentials(options.output)) +
+           " is no OTLP/HTTP URL; use http:// or https://";
+  auto no_color = outside.environment("NO_COLOR");
+  if (options.color == color_mode::automatic && no_color && !no_color->empty())
+    options.color = color_mode::never;
+  if (auto problem = unreadable_file("stream", options.stream, outside))
+    return problem;
+  if (auto problem = unreadable_file("posts", options.posts, outside))
+    return problem;
+  for (const auto& path : options.manifests)
+    if (auto problem = unreadable_file("manifests", path, outside))
+      return problem;
+  return std::nullopt;
+}
+
+std::optional<std::string> settle(record_options& options, const raw_values&, const surroundings& outside) {
+  if (options.output.empty())
+    return std::string{
+        "--output is missing; give the file to write, --output FILE.jsonl, or - for standard output"};
+  return settle_cluster(options.cluster, outside);
+}
+
+std::optional<std::string> settle(explain_options& options, const raw_values& raw,
+                                  const surroundings& outside) {
+  if (options.stream.empty())
+    return std::string{"--stream is missing; give the recording, --stream FILE.jsonl"};
+  auto first = raw.object.find('/');
+  auto last = raw.object.rfind('/');
+  if (raw.object.empty())
+    return std::string{"--object is missing; give the object, --object KIND/NAMESPACE/NAME"};
+  if (first == std::string::npos || raw.object.find('/', first + 1) != last || first == last || first == 0 ||
+      last + 1 == raw.object.size())
+    return "--object " + in_quotes(raw.object) + " names no object; write KIND/NAMESPACE/NAME";
+  options.object = {"", raw.object.substr(0, first), raw.object.substr(first + 1, last - first - 1),
+                    raw.object.substr(last + 1)};
+  return unreadable_file("stream", options.stream, outside);
+}
+
+template <class Options>
+tl::expected<command, parse_failure> finish(const char* name, const registered_command& parsed,
+                                            Options& options, const raw_values& raw,
+                                            const surroundings& outside) {
+  if (auto problem = take_flags(parsed))
+    return fail(name, *problem);
+  if constexpr (std::is_same_v<Options, run_options>)
+    if (!options.config_file.empty())
+      if (auto problem = take_file(parsed, options.config_file, outside))
+        return fail(name, *problem);
+  if (auto problem = settle(options, raw, outside))
+    return fail(name, *problem);
+  return command{std::move(options)};
+}
+
+template <class Options>
+named_values shown(Options options, raw_values raw = {}) {
+  named_values out;
+  for (const auto& entry : flags_of(options, raw))
+    out.emplace_back(entry.name, entry.binding.show());
+  return out;
+}
+
+} // namespace
+
+tl::expected<command, parse_failure> parse(int argc, const char* const* argv, const surroundings& outside,
+                                           offered_commands offered) {
+  run_options run;
+  replay_options replay;
+  record_options record;
+  explain_options explain;
+  raw_values raw;
+  CLI::App app;
+  app.set_help_flag("-h,--help");
+  app.set_version_flag("--version", "");
+  app.require_subcommand(0, 1);
+  std::map<std::string, registered_command> commands;
+  commands["run"] = add_command(app, "run", flags_of(run, raw));
+  commands["replay"] = add_command(app, "replay", flags_of(replay, raw));
+  commands["record"] = add_command(app, "record", flags_of(record, raw));
+  if (offered.explain)
+    commands["explain"] = add_command(app, "explain", flags_of(explain, raw));
+  auto* version_command = app.add_subcommand("version");
+
+  auto chosen = [&]() -> std::string {
+    auto found = app.get_subcommands();
+    return found.empty() ? std::string{} : found.front()->get_name();
+  };
+  auto known_words = [&](const std::string& name) {
+    std::vector<std::string> out{"help"};
+    if (auto found = commands.find(name); found != commands.end())
+      for (auto& entry : names_in(found->second.flags))
+        out.push_back(std::move(entry));
+    return out;
+  };
+
+  auto words = normalized(argc, argv);
+  std::reverse(words.begin(), words.end()); // CLI11 takes them from the back
+  try {
+    app.parse(words);
+  } catch (const CLI::CallForHelp&) {
+    auto name = chosen();
+    if (name.empty() || name == "version")
+      return show_text{render_main_help(offered)};
+    return show_text{render_help(name, commands[name].flags)};
+  } catch (const CLI::CallForVersion&) {
+    return show_text{version_text()};
+  } catch (const CLI::ExtrasError&) {
+    auto name = chosen();
+    auto word = app.remaining(true).front();
+    if (name.empty() && !word.starts_with('-')) {
+      std::vector<std::string> offers{"version"};
+      for (const auto& [offer, registered] : commands)
+        offers.push_back(offer);
+      return fail(name, "unknown command " + in_quotes(word) + suggestion(word, offers, "") +
+                            " (\"trace-controller --help\" lists them)");
+    }
+    if (!word.starts_with('-'))
+      return fail(name, "unexpected argument " + in_quotes(word) + "; values follow a flag, as in --name VALUE");
+    auto bare = word.substr(0, word.find('='));
+    bare.erase(0, bare.find_first_not_of('-'));
+    auto written = word.starts_with("--") ? "--" + bare : word.substr(0, 2);
+    if (name.empty())
+      return fail(name, "unknown flag " + in_quotes(written) +
+                            "; flags follow a command, as in trace-controller run " + written);
+    return fail(name, "unknown flag " + in_quotes(written) + suggestion(bare, known_words(name), "--"));
+  } catch (const CLI::ArgumentMismatch& problem) {
+    std::string what = problem.what();
+    return fail(chosen(), what.substr(0, what.find(':')) + " needs a value");
+  } catch (const CLI::ParseError& problem) {
+    return fail(chosen(), problem.what());
+  }
+
+  auto name = chosen();
+  if (name.empty())
+    return fail("", "no command given; \"trace-controller --help\" lists them");
+  if (version_command->parsed())
+    return show_text{version_text()};
+  if (name == "run")
+    return finish("run", commands[name], run, raw, outside);
+  if (name == "replay")
+    return finish("replay", commands[name], replay, raw, outside);
+  if (name == "record")
+    return finish("record", commands[name], record, raw, outside);
+  return finish("explain", commands[name], explain, raw, outside);
+}
+
+named_values effective_values(const run_options& options) {
+  raw_values raw;
+  raw.watch_all_namespaces = options.watch_namespace.empty();
+  return shown(options, raw);
+}
+
+named_values effective_values(const replay_options& options) {
+  raw_values raw;
+  raw.waterfall = options.waterfall;
+  raw.no_waterfall = !options.waterfall;
+  return shown(options, raw);
+}
+
+named_values effective_values(const record_options& options) {
+  return shown(options);
+}
+
+std::vector<std::string> flag_names(std::string_view command_name) {
+  run_options run;
+  replay_options replay;
+  record_options record;
+  explain_options explain;
+  raw_values raw;
+  if (command_name == "run")
+    return names_in(flags_of(run, raw));
+  if (command_name == "replay")
+    return names_in(flags_of(replay, raw));
+  if (command_name == "record")
+    return names_in(flags_of(record, raw));
+  return names_in(flags_of(explain, raw));
+}
+
+surroundings surroundings::of_process() {
+  surroundings out;
+  out.environment = [](std::string_view name) -> std::optional<std::string> {
+    const auto* value = std::getenv(std::string{name}.c_str());
+    return value ? std::optional<std::string>{value} : std::nullopt;
+  };
+  out.unreadable = [](const std::string& path) -> std::optional<std::string> {
+    errno = 0;
+    std::ifstream in{path, std::ios::binary};
+    if (!in)
+      return std::strerror(errno);
+    // A directory opens but does not read.
+    if (in.peek() == std::ifstream::traits_type::eof() && in.bad())
+      return std::strerror(errno);
+    return std::nullopt;
+  };
+  out.read_file = [unreadable =
+                       out.unreadable](const std::string& path) -> tl::expected<std::string, std::string> {
+    if (auto problem = unreadable(path))
+      return tl::unexpected(*problem);
+    std::ifstream in{path, std::ios::binary};
+    return std::string{std::istreambuf_iterator<char>{in}, {}};
+  };
+  return out;
+}
+
+} // namespace tc::runtime
