@@ -1,0 +1,69 @@
+"""Runs the scenarios, in order, in one world. Started by tests/e2e/run."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+
+from .report import Report
+from .scenarios import commits, failures, faults, recording
+from .world import World
+
+# In the order in which they run; each leaves the cluster usable for the next, and later ones use the traces of earlier ones.
+SCENARIOS = {
+    "setup": ("the program starts under the RBAC of deploy/base", commits.setup),
+    "commits": ("three commits and a HelmRelease upgrade are one true trace each", commits.three_commits),
+    "replay": ("the recording of that run replays to the same traces", recording.replay),
+    "status": ("the Trace's status tells what happened", commits.status),
+    "faults": ("no fault loses a trace or doubles one", faults.all_faults),
+    "provider": ("a missing Provider shows, heals, and loses nothing", failures.missing_provider),
+    "validation": ("a wrong Trace is refused, the proposal's examples are not", failures.validation),
+    "shutdown": ("the books balance and SIGTERM drains", commits.shutdown),
+}
+ALWAYS = ("setup",)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/e2e/run")
+    parser.add_argument("--repository", required=True)
+    parser.add_argument("--programs", required=True)
+    parser.add_argument("--binary", help="the program under test (default build/trace-controller)")
+    parser.add_argument("--keep", action="store_true", help="keep the working folder with all logs")
+    parser.add_argument("--only", action="append", choices=list(SCENARIOS), help="run this scenario (and the set-up); may be repeated")
+    options = parser.parse_args()
+    binary = os.path.abspath(options.binary or os.path.join(options.repository, "build", "trace-controller"))
+    if not os.access(binary, os.X_OK):
+        print(f"{binary} does not exist: run `make build` first")
+        print("0 passed, 1 failed, 0 skipped")
+        return 1
+
+    # An interrupt or a hang-up ends everything that was started, like any other exception.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    work = tempfile.mkdtemp(prefix="trace-controller-e2e-")
+    report = Report()
+    world = World(options.repository, options.programs, binary, work, report)
+    keep = options.keep
+    try:
+        world.start()
+        for name, (title, function) in SCENARIOS.items():
+            if options.only and name not in options.only and name not in ALWAYS:
+                report.skip(title, "not chosen by --only")
+                continue
+            report.scenario(title, function, world)
+    except Exception as error:  # noqa: BLE001 - the world did not come up: everything is ended and the reason is shown
+        report.check(f"the components start: {error}", False, "a running cluster", type(error).__name__)
+    finally:
+        try:
+            world.close()
+        finally:
+            if keep or report.failed:
+                print(f"logs, the collector's files and the recording are kept in {work}")
+            else:
+                shutil.rmtree(work, ignore_errors=True)
+    return report.close()
+
+
+sys.exit(main())

@@ -1,0 +1,215 @@
+"""The stand-in source: plays source-controller, which cannot be built here.
+
+It packs manifests and charts into tarballs, serves them over loopback HTTP, and does to the objects what source-controller does, in
+its order: the Reconciling condition, the event (core/v1 and HTTP post), then the artifact. kustomize-controller and helm-controller
+cannot tell the difference.
+"""
+
+import datetime
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import tarfile
+import threading
+import time
+import urllib.request
+
+from .network import serve
+from .waiting import Refused
+
+
+def utc(seconds=None):
+    return datetime.datetime.fromtimestamp(seconds or time.time(), datetime.timezone.utc)
+
+
+def stamp(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def tarball(files):
+    """A deterministic .tar.gz of {path: text}."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as archive:
+        for path in sorted(files):
+            entry = tarfile.TarInfo(path)
+            data = files[path].encode()
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="w", mtime=0) as stream:
+        stream.write(raw.getvalue())
+    return packed.getvalue()
+
+
+class Commit:
+    """One commit of the pretended Git repository."""
+
+    def __init__(self, sha, revision, key, message, at):
+        self.sha, self.revision, self.key, self.message, self.at = sha, revision, key, message, at
+        # The trace ID that the design derives from the change key, computed here independently of the program.
+        self.trace_id = hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    def __repr__(self):
+        return f"{self.sha[:8]} ({self.message})"
+
+
+class StandInSource:
+    def __init__(self, client, posts_url):
+        self._client = client
+        self._posts_url = posts_url
+        self._blobs = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        blobs = self._blobs
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                data = blobs.get(self.path.lstrip("/"))
+                self.send_response(200 if data is not None else 404)
+                self.send_header("Content-Length", str(len(data or b"")))
+                self.end_headers()
+                self.wfile.write(data or b"")
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self._server, self.port = serve(Handler)
+        self._repositories = {}  # (namespace, name) -> sha of the latest commit
+        self._charts = {}  # chart name -> {version: bytes}
+        self._chart_thread = None
+
+    # --- Git ---------------------------------------------------------------------------------------------------------
+
+    def commit(self, namespace, name, files, message, patience=60.0):
+        """Lets the GitRepository namespace/name fetch a new commit with these files. Returns the Commit.
+
+        The object must exist. An API server that is away is waited for, as source-controller would retry.
+        """
+        at = utc()
+        parent = self._repositories.get((namespace, name), "")
+        sha = hashlib.sha1(json.dumps([parent, files, message, at.isoformat()], sort_keys=True).encode()).hexdigest()
+        revision = f"main@sha1:{sha}"
+        data = tarball(files)
+        path = f"gitrepository/{namespace}/{name}/{sha}.tar.gz"
+        self._blobs[path] = data
+        self._publish("GitRepository", namespace, name, path, revision, data, f"stored artifact for revision '{revision}'", "NewArtifact",
+                      "Succeeded", f"new upstream revision '{revision}'", "NewRevision",
+                      f"stored artifact for commit '{message.splitlines()[0][:50]}'", {}, patience)
+        self._repositories[(namespace, name)] = sha
+        return Commit(sha, revision, f"sha1:{sha}", message, at)
+
+    # --- charts ------------------------------------------------------------------------------------------------------
+
+    def add_chart(self, name, version, templates, values):
+        """Makes a chart version available in every HelmRepository."""
+        files = {f"{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: {version}\n",
+                 f"{name}/values.yaml": values}
+        files.update({f"{name}/templates/{path}": text for path, text in templates.items()})
+        self._charts.setdefault(name, {})[version] = tarball(files)
+
+    def serve_charts(self):
+        """From now on answers each HelmRepository and each HelmChart that appears or changes, until closed."""
+        self._chart_thread = threading.Thread(target=self._follow_charts, daemon=True)
+        self._chart_thread.start()
+
+    def _follow_charts(self):
+        while not self._stop.wait(0.2):
+            try:
+                for repository in self._client.list("HelmRepository")["items"]:
+                    if not repository.get("status", {}).get("artifact"):
+                        self._publish_index(repository)
+                for chart in self._client.list("HelmChart")["items"]:
+                    if chart.get("status", {}).get("observedGeneration") != chart["metadata"]["generation"]:
+                        self._publish_chart(chart)
+            except (OSError, Refused, ValueError):
+                pass  # the API server is away: the next round sees the same
+
+    def _publish_index(self, repository):
+        meta = repository["metadata"]
+        data = json.dumps({"apiVersion": "v1", "entries": {name: sorted(versions) for name, versions in self._charts.items()}}).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        path = f"helmrepository/{meta['namespace']}/{meta['name']}/index-{digest}.yaml"
+        self._blobs[path] = data
+        revision = f"sha256:{digest}"
+        self._publish("HelmRepository", meta["namespace"], meta["name"], path, revision, data, f"stored artifact: revision '{revision}'",
+                      "NewArtifact", "Succeeded", f"new index revision '{revision}'", "NewRevision",
+                      f"stored fetched index of size {len(data)}B from '{repository['spec']['url']}'", {}, 5.0)
+
+    def _publish_chart(self, chart):
+        meta, spec = chart["metadata"], chart["spec"]
+        data = self._charts[spec["chart"]][spec["version"]]
+        path = f"helmchart/{meta['namespace']}/{meta['name']}/{spec['chart']}-{spec['version']}.tgz"
+        self._blobs[path] = data
+        message = f"pulled '{spec['chart']}' chart with version '{spec['version']}'"
+        self._publish("HelmChart", meta["namespace"], meta["name"], path, spec["version"], data, message, "ChartPullSucceeded",
+                      "ChartPullSucceeded", message, "NewChart", message, {"observedChartName": spec["chart"]}, 5.0)
+
+    # --- what source-controller does to an object --------------------------------------------------------------------
+
+    def _publish(self, kind, namespace, name, path, revision, data, stored, event_reason, ready_reason, outdated, outdated_reason,
+                 event_message, more_status, patience):
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self._publish_once(kind, namespace, name, path, revision, data, stored, event_reason, ready_reason, outdated,
+                                   outdated_reason, event_message, more_status)
+                return
+            except (OSError, Refused):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _publish_once(self, kind, namespace, name, path, revision, data, stored, event_reason, ready_reason, outdated, outdated_reason,
+                      event_message, more_status):
+        current = self._client.get(kind, namespace, name)
+        generation = current["metadata"]["generation"]
+        now = stamp(utc())
+
+        def entry(condition_type, status, reason, message):
+            return {"type": condition_type, "status": status, "reason": reason, "message": message, "lastTransitionTime": now,
+                    "observedGeneration": generation}
+
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        building = "building artifact: " + outdated
+        first = [entry("Reconciling", "True", "Progressing", building), entry("Ready", "Unknown", "Progressing", building)]
+        if current.get("status", {}).get("artifact"):
+            first.append(entry("ArtifactOutdated", "True", outdated_reason, outdated))
+        self._client.patch_status(kind, namespace, name, {"conditions": first})
+        self._event(current, event_reason, event_message, revision, digest)
+        done = [entry("Ready", "True", ready_reason, stored), entry("ArtifactInStorage", "True", ready_reason, stored)]
+        artifact = {"digest": digest, "lastUpdateTime": stamp(utc()), "path": path, "revision": revision, "size": len(data),
+                    "url": f"http://127.0.0.1:{self.port}/{path}"}
+        self._client.patch_status(kind, namespace, name, {
+            "artifact": artifact, "conditions": done, "observedGeneration": generation,
+            "url": f"http://127.0.0.1:{self.port}/{path.rsplit('/', 1)[0]}/latest.tar.gz", **more_status} if kind != "GitRepository" else {
+            "artifact": artifact, "conditions": done, "observedGeneration": generation})
+
+    def _event(self, obj, reason, message, revision, digest):
+        meta = obj["metadata"]
+        now = time.time_ns()
+        second = stamp(utc(now / 1e9))
+        involved = {"kind": obj["kind"], "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"],
+                    "apiVersion": obj["apiVersion"], "resourceVersion": meta["resourceVersion"]}
+        facts = {"source.toolkit.fluxcd.io/digest": digest, "source.toolkit.fluxcd.io/revision": revision}
+        self._client.create({
+            "apiVersion": "v1", "kind": "Event",
+            "metadata": {"name": f"{meta['name']}.{now:x}", "namespace": meta["namespace"], "annotations": facts},
+            "involvedObject": involved, "reason": reason, "message": message, "source": {"component": "source-controller"},
+            "firstTimestamp": second, "lastTimestamp": second, "count": 1, "type": "Normal",
+            "reportingComponent": "source-controller", "reportingInstance": ""})
+        body = {"involvedObject": involved, "severity": "info", "timestamp": second, "message": message, "reason": reason,
+                "metadata": facts, "reportingController": "source-controller", "reportingInstance": "e2e"}
+        request = urllib.request.Request(self._posts_url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=5).close()
+
+    def close(self):
+        self._stop.set()
+        if self._chart_thread:
+            self._chart_thread.join(10)
+        self._server.shutdown()

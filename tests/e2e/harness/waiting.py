@@ -1,0 +1,40 @@
+"""Waiting for conditions. Nothing in the harness sleeps to synchronise: it asks again until the answer is right or the deadline has passed."""
+
+import time
+
+
+class Timeout(Exception):
+    """A condition did not come true. The message says what was awaited and what was last seen."""
+
+
+def until(what, probe, seconds=60.0, interval=0.1, logs=()):
+    """Calls `probe` until it returns something true and returns that. `what` completes the sentence "waited for …".
+
+    Exceptions of the probe count as "not yet": connections are refused while servers start. `logs` are children whose last lines
+    are shown on a time-out.
+    """
+    deadline = time.monotonic() + seconds
+    seen = None
+    while True:
+        try:
+            result = probe()
+            if result:
+                return result
+            seen = result
+        except (OSError, ValueError, KeyError, LookupError, Refused) as error:
+            seen = f"{type(error).__name__}: {error}"
+        if time.monotonic() > deadline:
+            message = f"waited {seconds:.0f} s for {what}; last seen: {str(seen)[:600]}"
+            for child in logs:
+                message += f"\n  last lines of {child.name}:\n{child.tail()}"
+            raise Timeout(message)
+        time.sleep(interval)
+
+
+class Refused(Exception):
+    """A server answered with an error. `status` is the HTTP status, `body` the text."""
+
+    def __init__(self, status, body):
+        super().__init__(f"HTTP {status}: {body[:500]}")
+        self.status = status
+        self.body = body

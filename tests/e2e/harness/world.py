@@ -1,0 +1,126 @@
+"""Everything that runs during the tests, put together: one cluster, its controllers, the backends and the program under test."""
+
+import glob
+import os
+
+from .control_plane import ControlPlane
+from .flux import Controllers, flux_crds, install_crds
+from .kubernetes import condition
+from .network import Proxy
+from .posts import PostRecorder
+from .processes import Supervisor
+from .source import StandInSource
+from .spans import Received
+from .subject import Subject, base_manifests
+from .telemetry import Collector, Jaeger
+from .waiting import until
+from .workloads import Workloads
+
+NAMESPACE = "flux-system"  # of the Flux objects
+WORKLOADS = "apps"  # of what they apply
+
+
+class World:
+    def __init__(self, repository, programs, binary, work, report):
+        self.repository, self.programs, self.work, self.report = repository, programs, work, report
+        self.logs = os.path.join(work, "logs")
+        os.makedirs(self.logs)
+        self.supervisor = Supervisor(self.logs)
+        self.subject = Subject(binary, self.supervisor, work)
+        self._closers = []
+
+    def start(self):
+        say = self.report.say
+        say("starting etcd and kube-apiserver")
+        self.control_plane = ControlPlane(self.supervisor, self.programs, self.work)
+        self.control_plane.start()
+        self.admin = self.control_plane.admin()
+        say("starting Jaeger and the OpenTelemetry Collector")
+        self.jaeger = Jaeger(self.supervisor, self.programs)
+        self.collector = Collector(self.supervisor, self.programs, self.work, self.jaeger, ["main", "late"])
+        say("installing the CRDs")
+        install_crds(self.admin, flux_crds(self.programs))
+        crds = sorted(glob.glob(os.path.join(self.repository, "deploy", "crds*", "*.yaml")))
+        install_crds(self.admin, [path for path in crds if os.path.basename(path) != "kustomization.yaml"])
+        for name in (NAMESPACE, WORKLOADS, "default"):
+            self.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        say("starting the stand-in source, kustomize-controller and helm-controller")
+        self.posts = self._closing(PostRecorder(os.path.join(self.work, "posts.jsonl")))
+        self.source = self._closing(StandInSource(self.admin, self.posts.url))
+        self.source.serve_charts()
+        self.workloads = self._closing(Workloads(self.admin))
+        self.controllers = Controllers(self.supervisor, self.programs, self.work, self.control_plane.admin_kubeconfig(), self.posts.url)
+        self.controllers.start("kustomize-controller")
+        self.controllers.start("helm-controller")
+        self.jaeger.wait()
+        self.collector.wait()
+        self.proxy = self._closing(Proxy(self.control_plane.port))
+
+    def install_subject(self):
+        """Applies deploy/base (not its Deployment: the program runs as a process here) and makes kubeconfigs for its ServiceAccount."""
+        account = None
+        for manifest in base_manifests(self.repository):
+            if manifest["kind"] in ("Deployment", "Service", "NetworkPolicy", "CustomResourceDefinition"):
+                continue
+            self.admin.apply(manifest)
+            if manifest["kind"] == "ServiceAccount":
+                account = manifest["metadata"]
+        answer = self.admin.request("POST", self.admin.path("ServiceAccount", account["namespace"], account["name"], "token"),
+                                    {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}})
+        self.subject_token = answer["status"]["token"]
+        self.subject_account = f"system:serviceaccount:{account['namespace']}:{account['name']}"
+        self.direct_kubeconfig = self.control_plane.kubeconfig_for(self.subject_token, "subject-direct")
+        self.proxied_kubeconfig = self.control_plane.kubeconfig_for(self.subject_token, "subject-proxied", self.proxy.port)
+
+    def received(self, name="main"):
+        return Received(self.collector.files[name])
+
+    # --- waiting for what Flux does ------------------------------------------------------------------------------------
+
+    def await_kustomization(self, name, predicate, what, seconds=90):
+        return until(f"Kustomization {name} {what}", lambda: _if(self.admin.get("Kustomization", NAMESPACE, name), predicate), seconds,
+                     logs=[self.controllers.children["kustomize-controller"]])
+
+    def await_applied(self, name, commit, seconds=90):
+        return self.await_kustomization(
+            name, lambda o: o["status"].get("lastAppliedRevision") == commit.revision and condition(o, "Ready").get("status") == "True",
+            f"to have applied {commit}", seconds)
+
+    def await_health_check(self, name, commit, seconds=60):
+        """Waits for the middle of a change: applied, and waiting for the workloads."""
+        return self.await_kustomization(
+            name, lambda o: o["status"].get("lastAttemptedRevision") == commit.revision
+            and "health checks" in condition(o, "Reconciling").get("message", ""), f"to be in the health check of {commit}", seconds)
+
+    def await_release(self, name, predicate, what, seconds=90):
+        return until(f"HelmRelease {name} {what}", lambda: _if(self.admin.get("HelmRelease", NAMESPACE, name), predicate), seconds,
+                     logs=[self.controllers.children["helm-controller"]])
+
+    def await_trace(self, commit, seconds=90, predicate=None, file="main"):
+        """Waits until the collector has the whole trace of a commit: a root and no orphans. Returns the Tree."""
+        def arrived():
+            tree = self.received(file).trace(commit.trace_id)
+            return tree if tree.roots and not tree.orphans and (predicate is None or predicate(tree)) else None
+
+        return until(f"the trace {commit.trace_id} of commit {commit} in the collector's file", arrived, seconds, 0.3,
+                     logs=[self.subject.child])
+
+    def _closing(self, thing):
+        self._closers.append(thing)
+        return thing
+
+    def close(self):
+        self.supervisor_children = [child.name for child in self.supervisor.running()]
+        for thing in reversed(self._closers):
+            try:
+                thing.close()
+            except OSError:
+                pass
+        self.supervisor.stop_all()
+
+
+def _if(obj, predicate):
+    try:
+        return obj if predicate(obj) else None
+    except KeyError:
+        return None
