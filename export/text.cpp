@@ -1,0 +1,131 @@
+#include "export/text.hpp"
+
+#include <cstdint>
+
+namespace tc::exporting {
+
+namespace {
+
+constexpr std::string_view replacement = "\xEF\xBF\xBD"; // U+FFFD
+
+/// Returns the length of the well-formed sequence at `pos`, or 0 when there is none.
+std::size_t sequence_length(std::string_view text, std::size_t pos) {
+  auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  auto first = byte(pos);
+  if (first < 0x80)
+    return 1;
+  std::size_t length = 0;
+  // The first continuation byte has a narrower range after some lead bytes; the others are 80..BF.
+  std::uint8_t low = 0x80, high = 0xBF;
+  if (first >= 0xC2 && first <= 0xDF) {
+    length = 2;
+  } else if (first >= 0xE0 && first <= 0xEF) {
+    length = 3;
+    if (first == 0xE0)
+      low = 0xA0;
+    if (first == 0xED)
+      high = 0x9F;
+  } else if (first >= 0xF0 && first <= 0xF4) {
+    length = 4;
+    if (first == 0xF0)
+      low = 0x90;
+    if (first == 0xF4)
+      high = 0x8F;
+  } else {
+    return 0;
+  }
+  if (pos + length > text.size() || byte(pos + 1) < low || byte(pos + 1) > high)
+    return 0;
+  for (std::size_t i = 2; i < length; ++i)
+    if (byte(pos + i) < 0x80 || byte(pos + i) > 0xBF)
+      return 0;
+  return length;
+}
+
+} // namespace
+
+bool is_valid_utf8(std::string_view text) {
+  for (std::size_t pos = 0; pos < text.size();) {
+    auto length = sequence_length(text, pos);
+    if (length == 0)
+      return false;
+    pos += length;
+  }
+  return true;
+}
+
+std::string to_valid_utf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t pos = 0; pos < text.size();) {
+    auto length = sequence_length(text, pos);
+    out += length == 0 ? replacement : text.substr(pos, length);
+    pos += length == 0 ? 1 : length;
+  }
+  return out;
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  out += '"';
+  // Runs of plain characters are copied at once; most strings are one run.
+  std::size_t run = 0, pos = 0;
+  auto flush = [&] { out.append(text.substr(run, pos - run)); };
+  while (pos < text.size()) {
+    auto c = static_cast<std::uint8_t>(text[pos]);
+    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+      ++pos;
+      continue;
+    }
+    if (c >= 0x80) {
+      if (auto length = sequence_length(text, pos); length != 0) {
+        pos += length;
+        continue;
+      }
+      flush();
+      out += replacement;
+      run = ++pos;
+      continue;
+    }
+    flush();
+    switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      out += "\\u00";
+      out += hex[c >> 4];
+      out += hex[c & 15];
+    }
+    run = ++pos;
+  }
+  flush();
+  out += '"';
+}
+
+std::string printable_excerpt(std::string_view text, std::size_t limit) {
+  bool cut = text.size() > limit;
+  auto out = to_valid_utf8(text.substr(0, limit));
+  for (auto& c : out)
+    if (static_cast<std::uint8_t>(c) < 0x20 || c == 0x7F)
+      c = ' ';
+  while (!out.empty() && out.back() == ' ')
+    out.pop_back();
+  if (cut)
+    out += "...";
+  return out;
+}
+
+} // namespace tc::exporting
