@@ -30,7 +30,8 @@ class ControlPlane:
             os.path.join(self._programs, "etcd"), "--data-dir", os.path.join(self._dir, "etcd"), "--unsafe-no-fsync",
             "--listen-client-urls", etcd_url, "--advertise-client-urls", etcd_url, "--listen-peer-urls", peer_url,
             "--initial-advertise-peer-urls", peer_url, "--initial-cluster", "default=" + peer_url])
-        until("etcd to be healthy", lambda: b"true" in urllib.request.urlopen(etcd_url + "/health", timeout=2).read(), 60, logs=[self.etcd])
+        until("etcd to be healthy", lambda: b"true" in urllib.request.urlopen(etcd_url + "/health", timeout=2).read(), 60,
+              logs=[self.etcd], needs=self.etcd)
         self.start_apiserver()
 
     def start_apiserver(self):
@@ -44,7 +45,7 @@ class ControlPlane:
             "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.255.0.0/24",
             f"--cert-dir={folder}", "--profiling=false"])
         client = self.admin()
-        until("kube-apiserver to be ready", lambda: client.request("GET", "/readyz") == "ok", 120, logs=[self.apiserver])
+        until("kube-apiserver to be ready", lambda: client.request("GET", "/readyz") == "ok", 120, logs=[self.apiserver], needs=self.apiserver)
 
     def kill_apiserver(self):
         """kill -9: every watch in the cluster breaks."""

@@ -11,15 +11,26 @@ from .waiting import until
 
 def install_crds(client, files):
     """Applies CustomResourceDefinitions and waits until the API server serves them."""
-    names = []
-    for path in files:
-        for manifest in manifests_of(path):
-            client.apply(manifest)
-            names.append(manifest["metadata"]["name"])
-    for name in names:
+    manifests = [manifest for path in files for manifest in manifests_of(path)]
+    for manifest in manifests:
+        client.apply(manifest)
+    for manifest in manifests:
+        name, spec = manifest["metadata"]["name"], manifest["spec"]
         until(f"CRD {name} to be established",
               lambda n=name: condition(client.get("CustomResourceDefinition", None, n), "Established").get("status") == "True", 60)
-    return names
+        # Discovery comes a moment later, and a controller that starts in between gives up.
+        for version in (version["name"] for version in spec["versions"] if version["served"]):
+            until(f"discovery to list {spec['names']['plural']} {version}", lambda s=spec, v=version: _discovered(client, s, v), 60)
+
+
+def _discovered(client, spec, version):
+    """Whether both ways of discovery know the resource: that of the group version, and the aggregated one that new clients ask."""
+    plural, group = spec["names"]["plural"], spec["group"]
+    listed = client.request("GET", f"/apis/{group}/{version}")["resources"]
+    aggregated = client.request("GET", "/apis", accept="application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+    found = [resource["resource"] for item in aggregated["items"] if item["metadata"]["name"] == group
+             for served in item["versions"] if served["version"] == version for resource in served["resources"]]
+    return plural in found and any(resource["name"] == plural for resource in listed)
 
 
 def flux_crds(programs):
@@ -44,6 +55,6 @@ class Controllers:
             f"--metrics-addr=127.0.0.1:{metrics}", "--log-level=debug", "--log-encoding=json", "--requeue-dependency=2s",
             "--watch-all-namespaces=true", "--interval-jitter-percentage=0"], environment)
         self.children[name] = child
-        until(f"{name} to be healthy", lambda: urllib.request.urlopen(f"http://127.0.0.1:{health}/readyz", timeout=2).status == 200, 60,
-              logs=[child])
+        until(f"{name} to be ready", lambda: urllib.request.urlopen(f"http://127.0.0.1:{health}/readyz", timeout=2).status == 200, 60,
+              logs=[child], needs=child)
         return child

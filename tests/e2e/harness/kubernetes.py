@@ -45,13 +45,13 @@ class Client:
         self._timeout = timeout
         self._tls = ssl.create_default_context(cafile=ca_file)
 
-    def request(self, method, path, body=None, content_type="application/json", query=None):
+    def request(self, method, path, body=None, content_type="application/json", query=None, accept="application/json"):
         """Returns the decoded JSON answer. Raises Refused for an HTTP error and OSError when there is no server."""
         if query:
             path += "?" + urllib.parse.urlencode(query)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=self._timeout, context=self._tls)
         try:
-            headers = {"Authorization": "Bearer " + self._token, "Accept": "application/json"}
+            headers = {"Authorization": "Bearer " + self._token, "Accept": accept}
             if body is not None:
                 body = body if isinstance(body, (str, bytes)) else json.dumps(body)
                 headers["Content-Type"] = content_type

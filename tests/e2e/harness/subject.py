@@ -55,12 +55,9 @@ class Subject:
         return self.child
 
     def wait_ready(self, seconds=60):
-        def ready():
-            if not self.child.alive():
-                raise ValueError(f"it ended with status {self.child.process.returncode}")
-            return urllib.request.urlopen(f"http://127.0.0.1:{self.health}/readyz", timeout=2).status == 200
-
-        until("trace-controller to answer /readyz with 200", ready, seconds, logs=[self.child])
+        until("trace-controller to answer /readyz with 200",
+              lambda: urllib.request.urlopen(f"http://127.0.0.1:{self.health}/readyz", timeout=2).status == 200, seconds, logs=[self.child],
+              needs=self.child)
 
     def healthz(self):
         try:

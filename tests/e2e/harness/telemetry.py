@@ -24,7 +24,7 @@ class Jaeger:
 
     def wait(self):
         until("Jaeger to be healthy", lambda: urllib.request.urlopen(f"http://127.0.0.1:{self._admin}/", timeout=2).status == 200, 60,
-              logs=[self.child])
+              logs=[self.child], needs=self.child)
 
     def trace(self, trace_id):
         """Returns the spans that Jaeger's API shows for a trace, [] when it knows none."""
@@ -63,7 +63,7 @@ class Collector:
 
     def wait(self):
         for name, port in self._ports.items():
-            until(f"the collector's endpoint {name} to answer", lambda p=port: _answers(p), 60, logs=[self.child])
+            until(f"the collector's endpoint {name} to answer", lambda p=port: _answers(p), 60, logs=[self.child], needs=self.child)
 
     def url(self, name):
         return f"http://127.0.0.1:{self._ports[name]}/v1/traces"

@@ -7,11 +7,11 @@ class Timeout(Exception):
     """A condition did not come true. The message says what was awaited and what was last seen."""
 
 
-def until(what, probe, seconds=60.0, interval=0.1, logs=()):
+def until(what, probe, seconds=60.0, interval=0.1, logs=(), needs=None):
     """Calls `probe` until it returns something true and returns that. `what` completes the sentence "waited for …".
 
     Exceptions of the probe count as "not yet": connections are refused while servers start. `logs` are children whose last lines
-    are shown on a time-out.
+    are shown on a time-out. Without `needs`, a child, the condition cannot come true: its end ends the waiting.
     """
     deadline = time.monotonic() + seconds
     seen = None
@@ -23,8 +23,11 @@ def until(what, probe, seconds=60.0, interval=0.1, logs=()):
             seen = result
         except (OSError, ValueError, KeyError, LookupError, Refused) as error:
             seen = f"{type(error).__name__}: {error}"
-        if time.monotonic() > deadline:
+        ended = needs is not None and not needs.alive()
+        if ended or time.monotonic() > deadline:
             message = f"waited {seconds:.0f} s for {what}; last seen: {str(seen)[:600]}"
+            if ended:
+                message = f"waited for {what}, but {needs.name} ended with status {needs.process.returncode}"
             for child in logs:
                 message += f"\n  last lines of {child.name}:\n{child.tail()}"
             raise Timeout(message)

@@ -24,7 +24,7 @@ def setup(world):
         seen = may(world, verb, resource, group)
         report.check(f"deploy/base {'lets' if allowed else 'does not let'} the controller {verb} {resource}", seen == allowed, allowed, seen)
     content.add_charts(world.source)
-    for manifest in content.flux_objects(timeout="12s"):
+    for manifest in content.flux_objects(timeout="30s"):
         world.admin.apply(manifest)
     world.admin.apply(content.provider("collector", world.collector.url("main")))
     world.admin.apply(content.trace("all", "collector"))
