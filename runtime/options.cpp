@@ -348,7 +348,8 @@ std::optional<std::string> take_file(const registered_command& to, const std::st
              (entry.name == setting.key || (!entry.other_name.empty() && entry.other_name == setting.key));
     });
     if (found == to.flags.end())
-      return place + "unknown key " + in_quotes(setting.key) + suggestion(setting.key, names_in(to.flags), "");
+      return place + "unknown key " + in_quotes(setting.key) +
+             suggestion(setting.key, names_in(to.flags), "");
     if (to.options[static_cast<std::size_t>(found - to.flags.begin())]->count() > 0)
       continue;
     if (auto taken = found->binding.set(setting.value); !taken)
@@ -522,7 +523,8 @@ tl::expected<command, parse_failure> parse(int argc, const char* const* argv, co
                             " (\"trace-controller --help\" lists them)");
     }
     if (!word.starts_with('-'))
-      return fail(name, "unexpected argument " + in_quotes(word) + "; values follow a flag, as in --name VALUE");
+      return fail(name,
+                  "unexpected argument " + in_quotes(word) + "; values follow a flag, as in --name VALUE");
     auto bare = word.substr(0, word.find('='));
     bare.erase(0, bare.find_first_not_of('-'));
     auto written = word.starts_with("--") ? "--" + bare : word.substr(0, 2);
