@@ -244,7 +244,7 @@ http_handle http_loop::submit(http_request request) {
 }
 
 void http_loop::cancel(http_handle handle) {
-  if (std::this_thread::get_id() == impl_->thread.get_id())
+  if (on_loop_thread())
     if (auto found = impl_->running.find(handle); found != impl_->running.end())
       found->second->cancelled = true; // silences on_data within this very round
   std::lock_guard guard{impl_->mutex};
@@ -252,12 +252,13 @@ void http_loop::cancel(http_handle handle) {
   impl_->wake();
 }
 
-void http_loop::post(std::function<void()> task) {
+bool http_loop::post(std::function<void()> task) {
   std::lock_guard guard{impl_->mutex};
   if (impl_->stopped)
-    return;
+    return false;
   impl_->tasks.push_back(std::move(task));
   impl_->wake();
+  return true;
 }
 
 timer_handle http_loop::after(std::chrono::nanoseconds delay, std::function<void()> task) {
@@ -292,6 +293,10 @@ void http_loop::stop() {
   }
   if (impl_->thread.joinable())
     impl_->thread.join();
+}
+
+bool http_loop::on_loop_thread() const {
+  return std::this_thread::get_id() == impl_->thread.get_id();
 }
 
 std::size_t http_loop::open_requests() const {

@@ -122,8 +122,9 @@ public:
   /// ignored.
   void cancel(http_handle handle);
 
-  /// Runs `task` on the loop's thread, soon. Dropped when the loop has stopped.
-  void post(std::function<void()> task);
+  /// Runs `task` on the loop's thread, soon. Returns false, and drops it, when the loop has stopped; a task that
+  /// is still waiting when it stops is dropped as well.
+  bool post(std::function<void()> task);
 
   /// Runs `task` on the loop's thread once the time has passed. Returns 0 when the loop has stopped.
   timer_handle after(std::chrono::nanoseconds delay, std::function<void()> task);
@@ -134,6 +135,9 @@ public:
   /// Ends the thread: timers are dropped, open requests end as cancelled. Returns when no callback runs any
   /// more. Must not be called from a callback. A second call does nothing.
   void stop();
+
+  /// Returns whether the caller is on the loop's thread.
+  bool on_loop_thread() const;
 
   /// Returns the number of requests that have not ended.
   std::size_t open_requests() const;

@@ -1,0 +1,47 @@
+#pragma once
+
+// Keeps one resource in view: runs the list-watch protocol of reflector_state.hpp on the HTTP client's
+// thread. Needs no thread of its own.
+
+#include "kube/cluster.hpp"
+#include "kube/discovery.hpp"
+#include "kube/reflector_sink.hpp"
+#include "kube/reflector_state.hpp"
+
+#include <functional>
+#include <memory>
+
+namespace tc::kube {
+
+/// What several reflectors share. All of it must outlive them; so must the cluster's loop.
+struct reflector_context {
+  cluster& target;
+  discovery& versions;
+  reflector_sink& sink;
+  std::function<timestamp()> clock; ///< wall clock
+};
+
+class reflector {
+public:
+  /// `kind` must be one of watched_kinds() or live as long as the reflector.
+  reflector(reflector_context context, const watched_kind& kind, reflector_options options);
+  /// Calls stop().
+  ~reflector();
+  reflector(const reflector&) = delete;
+  reflector& operator=(const reflector&) = delete;
+
+  /// Begins, from any thread. Once.
+  void start();
+
+  /// Ends it, from any thread. When it returns the sink is not called any more. A second call does nothing.
+  void stop();
+
+  /// Returns what happened so far; from any thread.
+  reflector_counts counts() const;
+
+private:
+  struct impl;
+  std::shared_ptr<impl> impl_;
+};
+
+} // namespace tc::kube
