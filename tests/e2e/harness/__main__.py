@@ -45,21 +45,23 @@ def main():
     work = tempfile.mkdtemp(prefix="trace-controller-e2e-")
     report = Report()
     world = World(options.repository, options.programs, binary, work, report)
-    keep = options.keep
     try:
         world.start()
         for name, (title, function) in SCENARIOS.items():
             if options.only and name not in options.only and name not in ALWAYS:
                 report.skip(title, "not chosen by --only")
                 continue
-            report.scenario(title, function, world)
+            if not report.scenario(title, function, world) and name in ALWAYS:
+                report.say("without the set-up nothing else can be tested")
+                break
     except Exception as error:  # noqa: BLE001 - the world did not come up: everything is ended and the reason is shown
         report.check(f"the components start: {error}", False, "a running cluster", type(error).__name__)
     finally:
         try:
-            world.close()
+            left = world.close()
+            report.check("everything that was started has ended", not left, "nothing left", left)
         finally:
-            if keep or report.failed:
+            if options.keep or report.failed:
                 print(f"logs, the collector's files and the recording are kept in {work}")
             else:
                 shutil.rmtree(work, ignore_errors=True)

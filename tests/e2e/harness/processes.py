@@ -34,6 +34,14 @@ class Child:
         except ProcessLookupError:
             pass
 
+    def group_exists(self):
+        """Whether any process of its group is left, be it one that it started itself."""
+        try:
+            os.killpg(self.pid, 0)
+            return True
+        except ProcessLookupError:
+            return False
+
     def terminate(self, grace=5.0):
         """Asks politely, kills after `grace` seconds. Returns the exit status, negative for a signal."""
         if self.alive():
@@ -91,10 +99,10 @@ class Supervisor:
         return child
 
     def stop_all(self):
-        """Ends all children, the youngest first."""
+        """Ends all children, the youngest first. Returns the names of those that are still there, which must be none."""
         for child in reversed(self._children):
-            child.terminate(grace=3.0) if child.alive() else None
+            if child.alive():
+                child.terminate(grace=3.0)
+        left = [child.name for child in self._children if child.group_exists()]
         self._children.clear()
-
-    def running(self):
-        return [child for child in self._children if child.alive()]
+        return left

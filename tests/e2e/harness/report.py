@@ -34,17 +34,20 @@ class Report:
         self.say(f"  SKIP  {what}: {why}")
 
     def scenario(self, title, function, *args):
-        """Runs one scenario. What it throws is one failed check, and the next scenario still runs."""
+        """Runs one scenario. What it throws is one failed check, and the next scenario still runs. Returns whether it came to its end."""
         self.say(f"== {title}")
         started = time.monotonic()
+        ended = False
         try:
             function(*args)
+            ended = True
         except Timeout as error:
             self.check(f"{title}: {error}", False, "the condition to come true", "a time-out")
         except Exception as error:  # noqa: BLE001 - any crash of a scenario is a failure of that scenario alone
             traceback.print_exc()
             self.check(f"{title}: ends without a crash", False, "no exception", f"{type(error).__name__}: {error}")
         self.say(f"   ({time.monotonic() - started:.1f} s)")
+        return ended
 
     def close(self):
         for failure in self.failures:

@@ -17,7 +17,7 @@ class Jaeger:
         loopback = {"collector.otlp.grpc.host-port": self.otlp_grpc, "collector.otlp.http.host-port": free_port(),
                     "query.http-server.host-port": self._query, "query.grpc-server.host-port": free_port(),
                     "admin.http.host-port": self._admin, "collector.grpc-server.host-port": free_port(),
-                    "collector.http-server.host-port": free_port(), "http-server.host-port": free_port()}
+                    "collector.http-server.host-port": free_port()}
         environment = {**os.environ, "SPAN_STORAGE_TYPE": "memory", "JAEGER_DISABLED": "true"}
         self.child = supervisor.start("jaeger", [os.path.join(programs, "jaeger-all-in-one"), "--collector.otlp.enabled=true",
                                                  *(f"--{flag}=127.0.0.1:{port}" for flag, port in loopback.items())], environment)

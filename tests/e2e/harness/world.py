@@ -110,13 +110,13 @@ class World:
         return thing
 
     def close(self):
-        self.supervisor_children = [child.name for child in self.supervisor.running()]
+        """Ends everything. Returns the names of the programs that would not end."""
         for thing in reversed(self._closers):
             try:
                 thing.close()
             except OSError:
                 pass
-        self.supervisor.stop_all()
+        return self.supervisor.stop_all()
 
 
 def _if(obj, predicate):
