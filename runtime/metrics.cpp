@@ -1,0 +1,143 @@
+#include "runtime/metrics.hpp"
+
+#include "runtime/process_metrics.hpp"
+#include "runtime/utf8.hpp"
+#include "version.hpp"
+
+#include <map>
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+#include <stdexcept>
+
+namespace tc::runtime {
+
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using prometheus::Registry;
+
+std::string prefixed(const char* name) {
+  return std::string{"trace_controller_"} + name;
+}
+
+template <std::size_t Labels>
+counter_family<Labels> make_counter(Registry& registry, const char* name, const char* help,
+                                    std::vector<std::string> labels = {}) {
+  auto& family = prometheus::BuildCounter().Name(prefixed(name)).Help(help).Register(registry);
+  return {family, std::move(labels)};
+}
+
+template <std::size_t Labels>
+gauge_family<Labels> make_gauge(Registry& registry, const char* name, const char* help,
+                                std::vector<std::string> labels = {}) {
+  auto& family = prometheus::BuildGauge().Name(prefixed(name)).Help(help).Register(registry);
+  return {family, std::move(labels)};
+}
+
+seconds_histogram make_histogram(Registry& registry, const char* name, const char* help,
+                                 const Histogram::BucketBoundaries& bounds) {
+  return seconds_histogram{
+      prometheus::BuildHistogram().Name(prefixed(name)).Help(help).Register(registry).Add({}, bounds)};
+}
+
+} // namespace
+
+template <class Metric>
+metric_series<Metric>::metric_series(Family<Metric>& family, std::vector<std::string> label_names)
+    : family_(&family), label_names_(std::move(label_names)) {
+  // A series without labels shows 0 from the start.
+  if (label_names_.empty())
+    family_->Add({});
+}
+
+template <class Metric>
+Metric& metric_series<Metric>::of(const std::vector<std::string_view>& label_values) const {
+  std::map<std::string, std::string> labels;
+  for (std::size_t i = 0; i < label_names_.size(); ++i)
+    labels.emplace(label_names_[i], printable(label_values.at(i)));
+  return family_->Add(labels);
+}
+
+template class metric_series<Counter>;
+template class metric_series<Gauge>;
+
+template <std::size_t Labels>
+void counter_family<Labels>::increase(Counter& series, double count) {
+  series.Increment(count);
+}
+
+template class counter_family<0>;
+template class counter_family<1>;
+template class counter_family<2>;
+
+template <std::size_t Labels>
+void gauge_family<Labels>::assign(Gauge& series, double value) {
+  series.Set(value);
+}
+
+template class gauge_family<0>;
+template class gauge_family<1>;
+
+void seconds_histogram::observe(double seconds) const {
+  series_->Observe(seconds);
+}
+
+metrics::metrics()
+    : registry_(std::make_shared<Registry>()),
+      observations(make_counter<2>(*registry_, "observations_total",
+                                   "Facts taken in, by kind of object and input.", {"kind", "source"})),
+      decode_errors(make_counter<1>(*registry_, "decode_errors_total",
+                                    "Objects and events that could not be read.", {"kind"})),
+      watch_state(
+          make_gauge<1>(*registry_, "watch_state", "1 while the watch of a resource is open.", {"resource"})),
+      watch_restarts(make_counter<2>(*registry_, "watch_restarts_total", "Watches begun anew, by cause.",
+                                     {"resource", "reason"})),
+      changes_opened(make_counter<0>(*registry_, "changes_opened_total", "Changes seen first.")),
+      changes_exported(make_counter<1>(*registry_, "changes_exported_total",
+                                       "Changes whose trace a backend took.", {"outcome"})),
+      changes_sampled(
+          make_counter<1>(*registry_, "changes_sampled_total", "Changes sampled out.", {"reason"})),
+      changes_dropped(make_counter<1>(*registry_, "changes_dropped_total", "Changes given up.", {"reason"})),
+      changes_history(make_counter<1>(*registry_, "changes_history_total",
+                                      "Changes that had settled before the start.", {"reason"})),
+      changes_live(make_gauge<0>(*registry_, "changes_live", "Changes being followed.")),
+      spans_exported(
+          make_counter<1>(*registry_, "spans_exported_total", "Spans that a backend took.", {"provider"})),
+      spans_dropped(
+          make_counter<2>(*registry_, "spans_dropped_total", "Spans given up.", {"provider", "reason"})),
+      export_attempts(make_counter<2>(*registry_, "export_attempts_total",
+                                      "Requests to a backend, by HTTP status.", {"provider", "code"})),
+      export_queue_spans(
+          make_gauge<1>(*registry_, "export_queue_spans", "Spans that wait for delivery.", {"provider"})),
+      export_queue_bytes(
+          make_gauge<1>(*registry_, "export_queue_bytes", "Bytes that wait for delivery.", {"provider"})),
+      settle_to_export(make_histogram(*registry_, "settle_to_export_seconds",
+                                      "Time from a change's settling to the backend's acknowledgement.",
+                                      {0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800})),
+      assembly_duration(make_histogram(*registry_, "assembly_duration_seconds", "Time to assemble a trace.",
+                                       {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5})),
+      actor_restarts(
+          make_counter<1>(*registry_, "actor_restarts_total", "Actors restarted after a crash.", {"actor"})) {
+  prometheus::BuildGauge()
+      .Name(prefixed("build_info"))
+      .Help("Always 1; the labels tell what this is.")
+      .Register(*registry_)
+      .Add({{"version", version}, {"compiler", __VERSION__}})
+      .Set(1);
+}
+
+std::string metrics::to_text() const {
+  auto out = prometheus::TextSerializer{}.Serialize(registry_->Collect());
+  if (auto figures = read_process_figures())
+    out += to_metrics_text(*figures);
+  return out;
+}
+
+} // namespace tc::runtime

@@ -1,0 +1,122 @@
+#pragma once
+
+// What the program counts, as Prometheus metrics. One value of `metrics` is made by main and handed to
+// whoever counts; serving the text is http_server.hpp's work. Names and labels are those of docs/metrics.md.
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+class Registry;
+template <class Metric>
+class Family;
+} // namespace prometheus
+
+namespace tc::runtime {
+
+/// Shared by the families below: finds the time series of some label values.
+template <class Metric>
+class metric_series {
+public:
+  metric_series(prometheus::Family<Metric>& family, std::vector<std::string> label_names);
+
+  /// Returns the series, made when it is first asked for. Values that are not UTF-8 are mended.
+  Metric& of(const std::vector<std::string_view>& label_values) const;
+
+private:
+  prometheus::Family<Metric>* family_;
+  std::vector<std::string> label_names_;
+};
+
+/// A counter with `Labels` labels. Safe to use from every thread.
+template <std::size_t Labels>
+class counter_family : metric_series<prometheus::Counter> {
+public:
+  using metric_series::metric_series;
+
+  /// Adds `count`, which must not be negative. The label values follow in the order of the declaration.
+  template <class... Values>
+  requires(sizeof...(Values) == Labels) void add(double count, const Values&... values) const {
+    increase(of({std::string_view{values}...}), count);
+  }
+
+private:
+  static void increase(prometheus::Counter& series, double count);
+};
+
+/// A gauge with `Labels` labels. Safe to use from every thread.
+template <std::size_t Labels>
+class gauge_family : metric_series<prometheus::Gauge> {
+public:
+  using metric_series::metric_series;
+
+  template <class... Values>
+  requires(sizeof...(Values) == Labels) void set(double value, const Values&... values) const {
+    assign(of({std::string_view{values}...}), value);
+  }
+
+private:
+  static void assign(prometheus::Gauge& series, double value);
+};
+
+/// A histogram of seconds. Safe to use from every thread.
+class seconds_histogram {
+public:
+  explicit seconds_histogram(prometheus::Histogram& series) : series_(&series) {
+    // nop
+  }
+  void observe(double seconds) const;
+
+private:
+  prometheus::Histogram* series_;
+};
+
+/// Every family of the program; all but process_* begin with "trace_controller_".
+class metrics {
+  std::shared_ptr<prometheus::Registry> registry_; // first: the families refer to it
+
+public:
+  metrics();
+
+  /// Returns everything in Prometheus' text format 0.0.4, the process' own figures read now.
+  std::string to_text() const;
+
+  // -- input --
+  counter_family<2> observations;   ///< observations_total{kind,source}: source is watch, post or event
+  counter_family<1> decode_errors;  ///< decode_errors_total{kind}
+  gauge_family<1> watch_state;      ///< watch_state{resource}: 1 while a watch is open, 0 otherwise
+  counter_family<2> watch_restarts; ///< watch_restarts_total{resource,reason}
+
+  // -- changes; opened == exported + sampled + dropped + history + live, always --
+  counter_family<0> changes_opened;   ///< changes_opened_total
+  counter_family<1> changes_exported; ///< changes_exported_total{outcome}
+  counter_family<1> changes_sampled;  ///< changes_sampled_total{reason}: sampled out
+  counter_family<1> changes_dropped;  ///< changes_dropped_total{reason}
+  counter_family<1> changes_history;  ///< changes_history_total{reason}: settled before the start
+  gauge_family<0> changes_live;       ///< changes_live
+
+  // -- output; the provider is "namespace/name" --
+  counter_family<1> spans_exported; ///< spans_exported_total{provider}
+  counter_family<2> spans_dropped;  ///< spans_dropped_total{provider,reason}
+  counter_family<2>
+      export_attempts; ///< export_attempts_total{provider,code}: HTTP status, or "none" without one
+  gauge_family<1> export_queue_spans; ///< export_queue_spans{provider}
+  gauge_family<1> export_queue_bytes; ///< export_queue_bytes{provider}
+  seconds_histogram
+      settle_to_export; ///< settle_to_export_seconds: from settling to the backend's acknowledgement
+  seconds_histogram assembly_duration; ///< assembly_duration_seconds
+
+  // -- health --
+  counter_family<1> actor_restarts; ///< actor_restarts_total{actor}
+};
+
+/// The media type of metrics::to_text().
+inline constexpr const char* metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
+
+} // namespace tc::runtime
