@@ -1,0 +1,138 @@
+#pragma once
+
+// What a trace actor knows of its changes: which are open, when each is judged next, what has been handed out
+// under which span ID, what waits for credit or for an acknowledgement. Plain state without CAF: the actor
+// that owns it may crash and its successor goes on from here.
+
+#include "messages/actors.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace tc::actors {
+
+/// In which bucket of the books a change stands.
+enum class change_bucket : std::uint8_t {
+  pending,     ///< open, or settled and not yet acknowledged
+  exported,    ///< acknowledged at least once
+  history,     ///< had settled before this process began to watch
+  sampled_out, ///< by spec.sampling
+  filtered,    ///< nothing that the Trace selects took it
+  dropped,     ///< refused by the backend, or its assembly kept crashing
+};
+
+/// One change of one Trace resource.
+struct change_entry {
+  std::string key;
+  observation_batch evidence; ///< its ledger, kept until the export is acknowledged; empty when retired
+  bool open = false;          ///< has a revision actor, or waits for its restart
+  bool judging = false;       ///< a judge message is under way
+  bool news = false;          ///< evidence came since the last judge message
+  timestamp deadline;         ///< when to judge next; unknown for never
+  timestamp last_news;        ///< arrival of the latest evidence
+  timestamp restart_at;       ///< of a revision actor that crashed; unknown for none
+  unsigned crashes = 0;       ///< of its revision actor, in a row
+  change_bucket bucket = change_bucket::pending;
+  /// Span ID to a fingerprint of what was handed out under it.
+  std::unordered_map<span_id, std::size_t> handed_out;
+};
+
+/// A trace that was handed out and of which the exporter has not yet reported.
+struct submission {
+  std::uint64_t number = 0;
+  std::string key;
+  completed_trace_ptr trace;
+  bool under_way = false; ///< with the exporter; otherwise it waits for credit
+};
+
+/// What to do after a change was reported as settled.
+enum class settle_action : std::uint8_t { submit, nothing_new, history, sampled_out, filtered };
+
+class change_table {
+public:
+  /// Changes whose latest news is older than this are forgotten once their fate is known.
+  static constexpr duration linger = std::chrono::hours{1};
+  /// At most this many changes whose fate is known are remembered.
+  static constexpr std::size_t max_remembered = 4096;
+  /// A change whose revision actor crashed this often in a row is dropped.
+  static constexpr unsigned max_crashes = 5;
+
+  /// Returns the entry of that key, or nullptr.
+  change_entry* find(const std::string& key);
+
+  /// Returns the entry of that key, made as an open change when there was none or it had been retired, and
+  /// whether it was opened by this call.
+  std::pair<change_entry*, bool> open(const std::string& key);
+
+  /// Notes that evidence arrived at `now`; the change is judged once it has been quiet for `settle_after`.
+  void note_news(change_entry& entry, timestamp now, duration settle_after);
+
+  /// Returns the keys that are due at `now` and marks them as being judged.
+  std::vector<std::string> take_due(timestamp now);
+  /// Returns the keys whose crashed revision actor may start again at `now`.
+  std::vector<std::string> take_restarts(timestamp now);
+
+  /// Takes over what a revision actor concluded. `settled_before` is when watching began, less the backfill:
+  /// a change whose last activity is older is history. Returns what the caller has to do; with `submit`, the
+  /// trace with what is new in it has been queued.
+  settle_action conclude(const change_report& report, const trace_resource& spec, timestamp settled_before,
+                         timestamp now);
+
+  /// Returns the next submission that waits for credit and marks it as under way, or nullptr.
+  submission* next_to_submit();
+  /// Marks everything under way as waiting again: the exporter is another one now.
+  void take_back_submissions();
+  /// Takes over the exporter's report. Returns the submission it was about.
+  std::optional<submission> acknowledge(const delivery_report& report);
+
+  /// Returns how many changes are open and have no known fate.
+  std::size_t live() const { return static_cast<std::size_t>(books_.changes_pending); }
+  /// Gives up the pending change that has been quiet for longest, because there are too many; returns its key,
+  /// or nothing when all of them are handed out and wait for the backend.
+  std::optional<std::string> drop_quietest();
+
+  /// The revision actor of that change crashed at `now`. Returns whether the change was dropped for it.
+  bool crashed(const std::string& key, timestamp now);
+
+  /// Lets go of the ledger of a change whose fate is known and of which no news waits. Returns whether it did:
+  /// its revision actor is no longer needed. New evidence opens it again.
+  bool retire_if_quiet(const std::string& key);
+
+  /// Forgets what has been quiet for `linger`, or is too much; returns the keys.
+  std::vector<std::string> forget_old(timestamp now);
+
+  /// A crash of the trace actor forgets which messages were under way: everything open is judged again.
+  void recover();
+
+  const trace_books& books() const { return books_; }
+  void count_observations(std::size_t count) { books_.observations += count; }
+  std::size_t submissions_waiting() const { return submissions_.size(); }
+  /// Returns the keys of all open changes.
+  std::vector<std::string> open_keys() const;
+
+private:
+  void schedule(change_entry& entry, timestamp at);
+  void move_to(change_entry& entry, change_bucket bucket);
+  std::uint64_t& count_of(change_bucket bucket);
+  void retire(change_entry& entry);
+
+  std::unordered_map<std::string, change_entry> entries_;
+  std::set<std::pair<timestamp, std::string>> deadlines_;
+  std::set<std::pair<timestamp, std::string>> restarts_;
+  std::deque<std::string> known_; ///< keys whose fate is known, oldest first
+  std::map<std::uint64_t, submission> submissions_;
+  std::uint64_t next_submission_ = 1;
+  trace_books books_;
+};
+
+/// A hash over everything a backend would see of the span.
+std::size_t fingerprint(const span& value);
+
+} // namespace tc::actors

@@ -1,0 +1,65 @@
+#include "actors/reporter.hpp"
+
+#include "actors/crash.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace tc::actors {
+
+reporter_actor::behavior_type reporter_state::make_behavior() {
+  report_exceptions_as_errors(self);
+  return {
+      [this](status_atom, const trace_status_ptr& status) {
+        memory->entries[status->namespace_name + '/' + status->name].latest = status;
+      },
+      [this](sent_atom, const std::string& key, const std::string& error) {
+        auto found = memory->entries.find(key);
+        if (found == memory->entries.end())
+          return;
+        auto& entry = found->second;
+        entry.under_way = false;
+        if (error.empty()) {
+          entry.written = std::move(entry.writing);
+          entry.failures = 0;
+          entry.not_before = now + spacing;
+        } else {
+          auto wait = spacing * (1 << std::min(entry.failures++, 6u));
+          entry.not_before = now + std::min<duration>(wait, longest_wait);
+        }
+        entry.writing = nullptr;
+      },
+      [this](tick_atom, caf::timestamp at) {
+        now = at;
+        if (!*write)
+          return;
+        for (auto& [key, entry] : memory->entries) {
+          if (entry.under_way || entry.latest == entry.written || at < entry.not_before)
+            continue;
+          entry.under_way = true;
+          entry.writing = entry.latest;
+          auto me = caf::actor_cast<caf::actor_addr>(self);
+          (*write)(*entry.latest, [me, key = key](std::string error) {
+            if (auto to = caf::actor_cast<reporter_actor>(me))
+              caf::anon_send(to, sent_atom_v, key, std::move(error));
+          });
+        }
+      },
+  };
+}
+
+reporter_actor::behavior_type reporter(reporter_actor::stateful_pointer<reporter_state> self,
+                                       std::shared_ptr<reporter_memory> memory,
+                                       std::shared_ptr<const status_writer> write) {
+  self->state.memory = std::move(memory);
+  self->state.write = std::move(write);
+  // Whether the writes of a predecessor arrived is not known: write again.
+  for (auto& [key, entry] : self->state.memory->entries) {
+    entry.under_way = false;
+    entry.writing = nullptr;
+  }
+  return self->state.make_behavior();
+}
+
+} // namespace tc::actors

@@ -1,0 +1,226 @@
+#include "actors/trace.hpp"
+
+#include "actors/crash.hpp"
+#include "actors/revision.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace tc::actors {
+
+trace_actor::behavior_type trace_state::make_behavior() {
+  report_exceptions_as_errors(self);
+  self->set_exit_handler([this](caf::exit_msg& message) {
+    if (keys.count(message.source) != 0)
+      on_revision_exit(message.source, message.reason);
+    else
+      self->quit(message.reason);
+  });
+  self->set_down_handler([this](caf::down_msg& message) {
+    if (exporter && exporter.address() == message.source) {
+      // Its supervisor binds the next one; what it had not acknowledged is handed out again.
+      exporter = exporter_actor{};
+      credit = 0;
+      memory->table.take_back_submissions();
+    }
+  });
+  return {
+      [this](report_atom, const delivery_report_ptr& report) { acknowledge(*report); },
+      [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) { observe(*batch, at); },
+      [this](bind_atom, const exporter_actor& to) {
+        if (exporter == to)
+          return;
+        exporter = to;
+        credit = 0;
+        problem_reason.clear();
+        problem.clear();
+        memory->table.take_back_submissions();
+        self->monitor(exporter);
+        self->request(exporter, caf::infinite, attach_atom_v, caf::actor_cast<producer_actor>(self->address()))
+            .then(
+                [this, to](std::uint32_t granted) {
+                  if (exporter == to) {
+                    credit = granted;
+                    submit_waiting();
+                  }
+                },
+                [](const caf::error&) { /* the exporter is gone; the down handler knows */ });
+      },
+      [this](unbind_atom, const std::string& reason, const std::string& message) {
+        exporter = exporter_actor{};
+        credit = 0;
+        problem_reason = reason;
+        problem = message;
+        memory->table.take_back_submissions();
+        publish_status();
+      },
+      [this](tick_atom, caf::timestamp at) { tick(at); },
+      [this](report_atom, const change_report_ptr& report) { conclude(*report); },
+  };
+}
+
+void trace_state::observe(const observation_batch& batch, timestamp at) {
+  memory->now = at;
+  memory->table.count_observations(batch.size());
+  std::unordered_map<std::string, std::shared_ptr<observation_batch>> news;
+  for (const auto& fact : batch)
+    for (auto& key : memory->estate.observe(fact)) {
+      auto [entry, opened] = memory->table.open(key);
+      if (opened) {
+        entry->evidence = memory->estate.evidence(key); // with this fact
+        start_revision(*entry);
+      } else {
+        entry->evidence.push_back(fact);
+        auto& list = news[key];
+        if (!list)
+          list = std::make_shared<observation_batch>();
+        list->push_back(fact);
+      }
+      memory->table.note_news(*entry, at, memory->spec.settle_after);
+    }
+  while (memory->table.live() > memory->max_live_changes) {
+    auto victim = memory->table.drop_quietest();
+    if (!victim)
+      break;
+    stop_revision(*victim);
+    memory->estate.forget(*victim);
+    if (events->overflowed)
+      events->overflowed(memory->spec, *victim);
+  }
+  for (auto& [key, list] : news)
+    if (auto found = revisions.find(key); found != revisions.end())
+      self->send(found->second, observe_atom_v, observation_batch_ptr{std::move(list)});
+}
+
+void trace_state::start_revision(change_entry& entry) {
+  revision_setup setup;
+  setup.key = entry.key;
+  setup.options = memory->options;
+  setup.progressive = memory->spec.mode == export_mode::progressive;
+  setup.stopwatch = events->stopwatch;
+  auto child = self->spawn<caf::linked>(revision, std::move(setup));
+  keys.emplace(child.address(), entry.key);
+  self->send(child, observe_atom_v, observation_batch_ptr{std::make_shared<observation_batch>(entry.evidence)});
+  revisions[entry.key] = std::move(child);
+}
+
+void trace_state::stop_revision(const std::string& key) {
+  auto found = revisions.find(key);
+  if (found == revisions.end())
+    return;
+  keys.erase(found->second.address());
+  self->unlink_from(found->second);
+  self->send_exit(found->second, caf::exit_reason::user_shutdown);
+  revisions.erase(found);
+}
+
+void trace_state::on_revision_exit(const caf::actor_addr& who, const caf::error& reason) {
+  auto key = std::move(keys.extract(who).mapped());
+  revisions.erase(key);
+  auto* entry = memory->table.find(key);
+  if (entry == nullptr)
+    return;
+  auto ledger = entry->evidence; // dropping the change clears it
+  auto dropped = memory->table.crashed(key, memory->now);
+  if (events->revision_crashed)
+    events->revision_crashed(memory->spec, key, text_of(reason), dropped, ledger);
+}
+
+void trace_state::tick(timestamp at) {
+  memory->now = at;
+  for (const auto& key : memory->table.take_restarts(at))
+    if (auto* entry = memory->table.find(key))
+      start_revision(*entry);
+  for (const auto& key : memory->table.take_due(at))
+    if (auto found = revisions.find(key); found != revisions.end())
+      self->send(found->second, judge_atom_v, at);
+  for (const auto& key : memory->table.forget_old(at)) {
+    memory->estate.forget(key);
+    stop_revision(key);
+  }
+  submit_waiting();
+  publish_status();
+}
+
+void trace_state::conclude(const change_report& report) {
+  auto action = memory->table.conclude(report, memory->spec, memory->settled_before, memory->now);
+  if (events->concluded)
+    events->concluded(memory->spec, report, action);
+  if (action == settle_action::submit)
+    submit_waiting();
+  else if (memory->table.retire_if_quiet(report.key))
+    stop_revision(report.key);
+}
+
+void trace_state::submit_waiting() {
+  for (; exporter && credit > 0; --credit) {
+    auto* next = memory->table.next_to_submit();
+    if (next == nullptr)
+      return;
+    self->send(exporter, submit_atom_v, next->number, next->trace);
+  }
+}
+
+void trace_state::acknowledge(const delivery_report& report) {
+  ++credit;
+  auto done = memory->table.acknowledge(report);
+  if (!done)
+    return; // of an exporter that was replaced meanwhile
+  if (report.delivered) {
+    memory->last_trace_id = done->trace->id.to_hex();
+    memory->last_revision = done->trace->revision;
+    memory->last_change_key = done->trace->change_key;
+    memory->last_export = memory->now;
+  }
+  if (events->acknowledged)
+    events->acknowledged(*done->trace, report);
+  if (memory->table.retire_if_quiet(done->key))
+    stop_revision(done->key);
+  submit_waiting();
+}
+
+void trace_state::publish_status() {
+  trace_status status;
+  status.namespace_name = memory->spec.namespace_name;
+  status.name = memory->spec.name;
+  status.uid = memory->spec.uid;
+  status.generation = memory->spec.generation;
+  status.ready = static_cast<bool>(exporter) && problem.empty();
+  status.reason = status.ready ? "Succeeded" : problem_reason;
+  status.message = status.ready ? "changes are followed and exported" : problem;
+  if (!exporter && problem.empty()) {
+    status.reason = "ExporterRestarting";
+    status.message = "the exporter of the Provider is being restarted";
+  }
+  status.books = memory->table.books();
+  status.last_trace_id = memory->last_trace_id;
+  status.last_revision = memory->last_revision;
+  status.last_change_key = memory->last_change_key;
+  status.last_export = memory->last_export;
+  if (ever_published && status == published)
+    return;
+  if (auto to = caf::actor_cast<watcher_actor>(owner)) {
+    self->send(to, status_atom_v, trace_status_ptr{std::make_shared<trace_status>(status)});
+    published = std::move(status);
+    ever_published = true;
+  }
+}
+
+trace_actor::behavior_type trace(trace_actor::stateful_pointer<trace_state> self,
+                                 std::shared_ptr<trace_memory> memory,
+                                 std::shared_ptr<const trace_events> events, caf::actor_addr owner) {
+  auto& state = self->state;
+  state.memory = std::move(memory);
+  state.events = std::move(events);
+  state.owner = std::move(owner);
+  auto behavior = state.make_behavior();
+  // A successor finds open changes: their revision actors died with the predecessor.
+  for (const auto& key : state.memory->table.open_keys())
+    state.start_revision(*state.memory->table.find(key));
+  state.memory->table.take_back_submissions();
+  state.memory->table.recover();
+  return behavior;
+}
+
+} // namespace tc::actors

@@ -1,0 +1,85 @@
+#pragma once
+
+// The actor of one Trace resource: hands each observation to the changes it concerns, has them judged when
+// they are due, and hands what settles to the exporter as credit allows. It owns the revision actors. What it
+// knows lives in a trace_memory that outlasts it.
+
+#include "actors/change_table.hpp"
+#include "messages/actors.hpp"
+#include "trace/assemble.hpp"
+#include "trace/estate.hpp"
+
+#include <caf/actor_addr.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+namespace tc::actors {
+
+/// Told what happens, for logs and metrics; may be called from several threads.
+struct trace_events {
+  std::function<void(const trace_resource&, const change_report&, settle_action)> concluded;
+  std::function<void(const trace_resource&, const std::string& key, const std::string& error, bool dropped,
+                     const observation_batch& ledger)>
+      revision_crashed;
+  /// A change was given up because there are more than --max-live-changes.
+  std::function<void(const trace_resource&, const std::string& key)> overflowed;
+  std::function<void(const completed_trace&, const delivery_report&)> acknowledged;
+  std::function<std::int64_t()> stopwatch;
+};
+
+/// What a trace actor knows, kept by its supervisor. Only one actor uses it at a time.
+struct trace_memory {
+  trace_memory(trace_resource resource, trace::assembly_options assembly, timestamp history)
+      : spec(std::move(resource)), options(std::move(assembly)), settled_before(history), estate(options) {}
+
+  trace_resource spec;
+  trace::assembly_options options;
+  std::size_t max_live_changes = 10'000;
+  timestamp settled_before; ///< what was quiet by then is history
+  trace::estate estate;
+  change_table table;
+  timestamp now; ///< of the latest message
+  std::string last_trace_id;
+  std::string last_revision;
+  std::string last_change_key;
+  timestamp last_export;
+};
+
+struct trace_state {
+  static inline const char* name = "trace";
+
+  explicit trace_state(trace_actor::pointer selfptr) : self(selfptr) {}
+
+  trace_actor::behavior_type make_behavior();
+  void observe(const observation_batch& batch, timestamp at);
+  void start_revision(change_entry& entry);
+  void stop_revision(const std::string& key);
+  void on_revision_exit(const caf::actor_addr& who, const caf::error& reason);
+  void tick(timestamp at);
+  void conclude(const change_report& report);
+  void acknowledge(const delivery_report& report);
+  void submit_waiting();
+  void publish_status();
+
+  trace_actor::pointer self;
+  std::shared_ptr<trace_memory> memory;
+  std::shared_ptr<const trace_events> events;
+  caf::actor_addr owner; ///< the watcher; weak, or the two would keep each other alive
+  exporter_actor exporter;
+  std::uint32_t credit = 0;
+  std::string problem_reason = "ProviderNotFound";
+  std::string problem = "the Provider has not been seen yet";
+  std::unordered_map<std::string, revision_actor> revisions;
+  std::unordered_map<caf::actor_addr, std::string> keys;
+  trace_status published;
+  bool ever_published = false;
+};
+
+trace_actor::behavior_type trace(trace_actor::stateful_pointer<trace_state> self,
+                                 std::shared_ptr<trace_memory> memory,
+                                 std::shared_ptr<const trace_events> events, caf::actor_addr owner);
+
+} // namespace tc::actors

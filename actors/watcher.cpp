@@ -1,0 +1,222 @@
+#include "actors/watcher.hpp"
+
+#include "actors/crash.hpp"
+#include "actors/message_filter.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+namespace tc::actors {
+
+namespace {
+
+std::string provider_of(const trace_resource& spec) {
+  return spec.namespace_name + '/' + spec.provider_name;
+}
+
+/// Whether the two specs follow the same things in the same way; status and generation apart.
+bool same_spec(trace_resource left, const trace_resource& right) {
+  left.generation = right.generation;
+  left.last_export = right.last_export;
+  return left == right;
+}
+
+} // namespace
+
+watcher_actor::behavior_type watcher_state::make_behavior() {
+  report_exceptions_as_errors(self);
+  self->set_exit_handler([this](caf::exit_msg& message) {
+    auto entry = uids.extract(message.source);
+    if (entry.empty()) {
+      self->quit(message.reason);
+      return;
+    }
+    actors.erase(entry.mapped());
+    auto& what = memory->traces.at(entry.mapped());
+    what.restarts.crashed(memory->now);
+    what.waiting_for_restart = true;
+    ++memory->restarts;
+  });
+  return {
+      [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) { observe(*batch, at); },
+      [this](apply_atom, const trace_resource_ptr& spec) { apply(spec); },
+      [this](remove_atom, const std::string& uid) { remove(uid); },
+      [this](bind_atom, const std::string& provider_name, const exporter_actor& exporter) {
+        providers[provider_name] = {exporter, {}, {}};
+        for (const auto& [uid, what] : memory->traces)
+          if (provider_of(*what.spec) == provider_name)
+            bind(what);
+      },
+      [this](unbind_atom, const std::string& provider_name, const std::string& reason, const std::string& message) {
+        providers[provider_name] = {exporter_actor{}, reason, message};
+        for (const auto& [uid, what] : memory->traces)
+          if (provider_of(*what.spec) == provider_name)
+            bind(what);
+      },
+      [this](tick_atom, caf::timestamp at) { tick(at); },
+      [this](status_atom, const trace_status_ptr& status) { send_status(status); },
+  };
+}
+
+void watcher_state::observe(const observation_batch& batch, timestamp at) {
+  memory->now = at;
+  memory->observations += batch.size();
+  std::unordered_map<routing::subscriber, std::shared_ptr<observation_batch>> lists;
+  for (const auto& fact : batch) {
+    deliveries.clear();
+    memory->routes.route(fact, deliveries);
+    if (deliveries.empty())
+      ++memory->unrouted;
+    for (auto& [who, what] : deliveries) {
+      auto& list = lists[who];
+      if (!list)
+        list = std::make_shared<observation_batch>();
+      list->push_back(std::move(what));
+    }
+  }
+  for (auto& [who, list] : lists) {
+    auto uid = subscribers.find(who);
+    if (uid == subscribers.end())
+      continue;
+    // An actor that waits for its restart is told everything retained when it starts.
+    if (auto actor = actors.find(uid->second); actor != actors.end())
+      self->send(actor->second, observe_atom_v, observation_batch_ptr{std::move(list)}, at);
+  }
+}
+
+void watcher_state::apply(const trace_resource_ptr& spec) {
+  auto& what = memory->traces[spec->uid];
+  if (what.spec && what.subscriber != 0 && same_spec(*what.spec, *spec)) {
+    // Also after a crash of this actor's predecessor: the memory is there, only the actor is not.
+    what.spec = spec;
+    what.memory->spec.generation = spec->generation;
+    return;
+  }
+  if (what.subscriber != 0) {
+    stop(spec->uid);
+    memory->routes.unsubscribe(what.subscriber);
+    subscribers.erase(what.subscriber);
+    what.subscriber = 0;
+  }
+  what.spec = spec;
+  if (spec->suspend)
+    return; // its status stays as it was, as Flux does it
+  auto filter = message_filter(spec->inclusion_list, spec->exclusion_list);
+  if (!filter) {
+    publish_problem(*spec, "InvalidExpression", filter.error());
+    return;
+  }
+  if (memory->setup.no_cross_namespace_refs)
+    for (std::size_t i = 0; i < spec->event_sources.size(); ++i) {
+      const auto& wanted = spec->event_sources[i].namespace_name;
+      if (!wanted.empty() && wanted != spec->namespace_name) {
+        publish_problem(*spec, "AccessDenied",
+                        "spec.eventSources[" + std::to_string(i) + "].namespace: '" + wanted +
+                            "' is another namespace than the Trace's, which --no-cross-namespace-refs forbids");
+        return;
+      }
+    }
+  auto options = trace::assembly_options::from(*spec, memory->setup.cluster_name);
+  options.message_filter = std::move(*filter);
+  what.memory =
+      std::make_shared<trace_memory>(*spec, std::move(options), memory->began - memory->setup.backfill);
+  what.memory->max_live_changes = memory->setup.max_live_changes;
+  auto [subscriber, seed] = memory->routes.subscribe(*spec);
+  what.subscriber = subscriber;
+  start(what, std::move(seed));
+}
+
+void watcher_state::start(followed_trace& what, observation_batch seed) {
+  const auto& uid = what.spec->uid;
+  auto child = self->spawn<caf::linked>(trace, what.memory, events, caf::actor_cast<caf::actor_addr>(self));
+  uids.emplace(child.address(), uid);
+  subscribers[what.subscriber] = uid;
+  what.waiting_for_restart = false;
+  actors[uid] = child;
+  if (!seed.empty())
+    self->send(child, observe_atom_v, observation_batch_ptr{std::make_shared<observation_batch>(std::move(seed))},
+               memory->now);
+  bind(what);
+}
+
+void watcher_state::stop(const std::string& uid) {
+  auto found = actors.find(uid);
+  if (found == actors.end())
+    return;
+  uids.erase(found->second.address());
+  self->unlink_from(found->second);
+  self->send_exit(found->second, caf::exit_reason::user_shutdown);
+  actors.erase(found);
+}
+
+void watcher_state::remove(const std::string& uid) {
+  auto found = memory->traces.find(uid);
+  if (found == memory->traces.end())
+    return;
+  stop(uid);
+  if (found->second.subscriber != 0) {
+    memory->routes.unsubscribe(found->second.subscriber);
+    subscribers.erase(found->second.subscriber);
+  }
+  memory->traces.erase(found);
+}
+
+void watcher_state::bind(const followed_trace& what) {
+  auto actor = actors.find(what.spec->uid);
+  if (actor == actors.end())
+    return;
+  auto found = providers.find(provider_of(*what.spec));
+  if (found == providers.end())
+    self->send(actor->second, unbind_atom_v, std::string{"ProviderNotFound"},
+               "Provider '" + provider_of(*what.spec) + "' does not exist; what settles meanwhile waits for it");
+  else if (!found->second.exporter)
+    self->send(actor->second, unbind_atom_v, found->second.reason, found->second.problem);
+  else
+    self->send(actor->second, bind_atom_v, found->second.exporter);
+}
+
+void watcher_state::tick(timestamp at) {
+  memory->now = at;
+  for (auto& [uid, what] : memory->traces)
+    if (what.waiting_for_restart && what.restarts.due(at))
+      start(what, memory->routes.retained_for(what.subscriber));
+  for (auto& [uid, actor] : actors)
+    self->send(actor, tick_atom_v, at);
+  if (auto to = caf::actor_cast<controller_actor>(owner))
+    self->send(to, books_atom_v, memory->observations, memory->unrouted, memory->restarts);
+}
+
+void watcher_state::publish_problem(const trace_resource& spec, std::string reason, std::string message) {
+  auto status = std::make_shared<trace_status>();
+  status->namespace_name = spec.namespace_name;
+  status->name = spec.name;
+  status->uid = spec.uid;
+  status->generation = spec.generation;
+  status->stalled = true;
+  status->reason = std::move(reason);
+  status->message = std::move(message);
+  send_status(std::move(status));
+}
+
+void watcher_state::send_status(trace_status_ptr status) {
+  if (auto to = caf::actor_cast<controller_actor>(owner))
+    self->send(to, status_atom_v, std::move(status));
+}
+
+watcher_actor::behavior_type watcher(watcher_actor::stateful_pointer<watcher_state> self,
+                                     std::shared_ptr<watcher_memory> memory,
+                                     std::shared_ptr<const trace_events> events, caf::actor_addr owner) {
+  auto& state = self->state;
+  state.memory = std::move(memory);
+  state.events = std::move(events);
+  state.owner = std::move(owner);
+  auto behavior = state.make_behavior();
+  // A successor finds the Traces that its predecessor followed, without their actors.
+  for (auto& [uid, what] : state.memory->traces)
+    if (what.subscriber != 0)
+      state.start(what, state.memory->routes.retained_for(what.subscriber));
+  return behavior;
+}
+
+} // namespace tc::actors

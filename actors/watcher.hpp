@@ -1,0 +1,90 @@
+#pragma once
+
+// The actor that fans observations out: every observation goes to the trace actors whose Trace is interested
+// in its object, found by an index (routing.hpp). It starts, restarts and ends the trace actors.
+
+#include "actors/restart_policy.hpp"
+#include "actors/routing.hpp"
+#include "actors/trace.hpp"
+#include "messages/actors.hpp"
+
+#include <caf/actor_addr.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+namespace tc::actors {
+
+/// Values that hold for the whole process.
+struct watcher_setup {
+  std::string cluster_name;
+  duration backfill = std::chrono::minutes{5};
+  /// A Trace may only name a Provider of its own namespace in any case; with this, only objects of it too.
+  bool no_cross_namespace_refs = false;
+  std::size_t max_live_changes = 10'000; ///< per Trace
+  std::size_t max_recent = 4096; ///< observations remembered for Traces that become interested later
+};
+
+/// One Trace resource as the watcher knows it.
+struct followed_trace {
+  trace_resource_ptr spec;
+  routing::subscriber subscriber = 0; ///< 0 while it has no actor to tell: suspended or invalid
+  std::shared_ptr<trace_memory> memory;
+  restart_policy restarts;
+  bool waiting_for_restart = false;
+};
+
+/// What a watcher knows, kept by its supervisor.
+struct watcher_memory {
+  watcher_memory(watcher_setup values, timestamp start)
+      : setup(std::move(values)), began(start), routes(setup.max_recent) {}
+
+  watcher_setup setup;
+  timestamp began; ///< when watching began: less the backfill, what was quiet by then is history
+  timestamp now; ///< of the latest message
+  routing routes;
+  std::map<std::string, followed_trace> traces; ///< by UID
+  std::uint64_t observations = 0;
+  std::uint64_t unrouted = 0;
+  std::uint64_t restarts = 0;
+};
+
+struct watcher_state {
+  static inline const char* name = "watcher";
+
+  explicit watcher_state(watcher_actor::pointer selfptr) : self(selfptr) {}
+
+  watcher_actor::behavior_type make_behavior();
+  void observe(const observation_batch& batch, timestamp at);
+  void apply(const trace_resource_ptr& spec);
+  void remove(const std::string& uid);
+  void start(followed_trace& what, observation_batch seed);
+  void stop(const std::string& uid);
+  void bind(const followed_trace& what);
+  void tick(timestamp at);
+  void publish_problem(const trace_resource& spec, std::string reason, std::string message);
+  void send_status(trace_status_ptr status);
+
+  watcher_actor::pointer self;
+  std::shared_ptr<watcher_memory> memory;
+  std::shared_ptr<const trace_events> events;
+  caf::actor_addr owner; ///< the controller
+  struct provider {
+    exporter_actor exporter;
+    std::string reason;
+    std::string problem;
+  };
+  std::map<std::string, provider> providers;          ///< by "namespace/name"
+  std::unordered_map<std::string, trace_actor> actors; ///< by UID
+  std::unordered_map<caf::actor_addr, std::string> uids;
+  std::unordered_map<routing::subscriber, std::string> subscribers;
+  std::vector<routing::delivery> deliveries; ///< reused between batches
+};
+
+watcher_actor::behavior_type watcher(watcher_actor::stateful_pointer<watcher_state> self,
+                                     std::shared_ptr<watcher_memory> memory,
+                                     std::shared_ptr<const trace_events> events, caf::actor_addr owner);
+
+} // namespace tc::actors
