@@ -1,9 +1,10 @@
 #pragma once
 
-// Text as encoders and error messages need it: valid UTF-8 and JSON string literals. No formats of whole
-// requests.
+// Text as encoders, addresses and error messages need it: valid UTF-8, JSON string literals, %XX escapes. No
+// formats of whole requests.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,5 +23,11 @@ void append_json_string(std::string& out, std::string_view text);
 /// Returns at most `limit` bytes of `text` on one line, valid UTF-8, control characters as spaces: how the
 /// words of a foreign server go into an error message.
 std::string printable_excerpt(std::string_view text, std::size_t limit);
+
+/// Returns `text` with ASCII letters in lower case.
+std::string ascii_lower(std::string_view text);
+
+/// Returns `text` with %XX replaced by the bytes they stand for; nothing when an escape is broken.
+std::optional<std::string> percent_decoded(std::string_view text);
 
 } // namespace tc::exporting

@@ -1,0 +1,190 @@
+#include "export/http_sink.hpp"
+
+#include "export/gzip.hpp"
+#include "export/otlp_encoder.hpp"
+#include "export/otlp_json.hpp"
+#include "export/text.hpp"
+#include "export/zipkin_encoder.hpp"
+#include "version.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace tc::exporting {
+
+namespace {
+
+using runtime::http_failure;
+using runtime::http_result;
+
+std::string base64(std::string_view text) {
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 3) {
+    std::uint32_t group = 0;
+    auto count = std::min<std::size_t>(3, text.size() - i);
+    for (std::size_t k = 0; k < 3; ++k)
+      group = group << 8 | (k < count ? static_cast<std::uint8_t>(text[i + k]) : 0);
+    for (std::size_t k = 0; k < 4; ++k)
+      out += k <= count ? digits[group >> (18 - 6 * k) & 63] : '=';
+  }
+  return out;
+}
+
+/// Short texts are no secrets, and would tear holes into every message.
+constexpr std::size_t shortest_secret = 4;
+
+void add_secret(std::vector<std::string>& secrets, std::string_view text) {
+  if (text.size() >= shortest_secret)
+    secrets.emplace_back(text);
+}
+
+/// Everything that an answer must not carry into a message: header values, also without "Bearer " or "Basic
+/// ", and both halves of user:password.
+std::vector<std::string> secrets_of(const http_sink_options& options, std::string_view query) {
+  std::vector<std::string> out;
+  for (const auto& [name, value] : options.headers) {
+    add_secret(out, value);
+    if (auto space = value.find(' '); space != std::string::npos)
+      add_secret(out, std::string_view{value}.substr(space + 1));
+  }
+  for (const auto* pair : {&options.user_and_password, &options.proxy_user_and_password}) {
+    if (pair->empty())
+      continue;
+    add_secret(out, base64(*pair));
+    add_secret(out, *pair);
+    if (auto colon = pair->find(':'); colon != std::string::npos)
+      add_secret(out, std::string_view{*pair}.substr(colon + 1));
+  }
+  if (query.size() > 1)
+    add_secret(out, query.substr(1));
+  // Longest first: a secret inside another one must not leave the rest standing.
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  return out;
+}
+
+std::string without_secrets(std::string text, const std::vector<std::string>& secrets) {
+  constexpr std::string_view mask = "[redacted]";
+  for (const auto& secret : secrets)
+    for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos; at += mask.size())
+      text.replace(at, secret.size(), mask);
+  return text;
+}
+
+/// An attempt without a complete answer. The backend may be there again later, or the Provider repaired, so
+/// all of these are repeated, save an answer too large to be read: the request has arrived.
+attempt_result read_transport_failure(const http_result& result) {
+  attempt_result out;
+  out.outcome =
+      result.failure == http_failure::too_large ? attempt_outcome::rejected : attempt_outcome::retry;
+  out.reason = runtime::to_string(result.failure);
+  out.message = result.error.empty() ? out.reason : result.error;
+  out.status = result.status;
+  return out;
+}
+
+bool has_header(const http_sink_options& options, std::string_view name) {
+  return std::any_of(options.headers.begin(), options.headers.end(),
+                     [&](const auto& header) { return ascii_lower(header.first) == name; });
+}
+
+} // namespace
+
+struct http_sink::shared_parts {
+  answer_reader read_answer;
+  std::string target; ///< for messages
+  std::vector<std::string> secrets;
+
+  attempt_result read(const http_result& result) const {
+    attempt_result out;
+    if (result.failure != http_failure::none) {
+      out = read_transport_failure(result);
+    } else {
+      http_answer answer;
+      answer.status = result.status;
+      answer.content_type = result.header("content-type").value_or("");
+      answer.body = result.body;
+      if (auto text = result.header("retry-after"))
+        answer.retry_after = runtime::parse_retry_after(*text, std::chrono::system_clock::now());
+      out = read_answer(answer);
+    }
+    if (!out.message.empty())
+      out.message = target + ": " + without_secrets(std::move(out.message), secrets);
+    return out;
+  }
+};
+
+http_sink::http_sink(runtime::http_loop& loop, std::string url, std::shared_ptr<const span_encoder> encoder,
+                     answer_reader read_answer, http_sink_options options)
+    : loop_(loop), url_(std::move(url)), encoder_(std::move(encoder)), options_(std::move(options)) {
+  header_lines_.push_back("Content-Type: " + std::string{encoder_->content_type()});
+  if (options_.gzip)
+    header_lines_.push_back("Content-Encoding: gzip");
+  auto agent =
+      options_.user_agent.empty() ? std::string{"OTel-OTLP-Exporter-Cpp/"} + version : options_.user_agent;
+  if (!has_header(options_, "user-agent"))
+    header_lines_.push_back("User-Agent: " + agent);
+  if (!options_.user_and_password.empty() && !has_header(options_, "authorization"))
+    header_lines_.push_back("Authorization: Basic " + base64(options_.user_and_password));
+  for (const auto& [name, value] : options_.headers) {
+    auto lower = ascii_lower(name);
+    // What describes the body is not the user's to change.
+    if (lower != "content-type" && lower != "content-encoding" && lower != "content-length")
+      header_lines_.push_back(value.empty() ? name + ";"
+                                            : name + ": " + value); // libcurl's form of an empty one
+  }
+  auto query = std::min(url_.find('?'), url_.size());
+  shared_ = std::make_shared<const shared_parts>(
+      shared_parts{read_answer, description(), secrets_of(options_, std::string_view{url_}.substr(query))});
+}
+
+std::string http_sink::description() const {
+  return url_.substr(0, url_.find('?'));
+}
+
+void http_sink::send(std::shared_ptr<const encoded_batch> batch, done_function done) {
+  runtime::http_request request;
+  request.method = "POST";
+  request.url = url_;
+  request.headers = header_lines_;
+  request.body = options_.gzip ? gzip(batch->body) : batch->body;
+  request.tls = options_.tls;
+  request.proxy = options_.proxy;
+  request.proxy_user = options_.proxy_user_and_password;
+  request.connect_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options_.timeout);
+  request.total_timeout = request.connect_timeout;
+  request.max_body = longest_response;
+  request.on_done = [shared = shared_, done = std::move(done)](const http_result& result) {
+    done(shared->read(result));
+  };
+  loop_.submit(std::move(request));
+}
+
+tl::expected<std::unique_ptr<span_sink>, endpoint_error> make_http_sink(runtime::http_loop& loop,
+                                                                        const endpoint& target,
+                                                                        http_sink_options options,
+                                                                        encoder_options encoding) {
+  if (options.user_and_password.empty())
+    options.user_and_password = target.user_and_password;
+  switch (target.transport) {
+  case protocol::otlp_http_protobuf:
+    return std::make_unique<http_sink>(loop, target.url,
+                                       std::make_shared<otlp_protobuf_encoder>(std::move(encoding)),
+                                       &read_otlp_answer, std::move(options));
+  case protocol::otlp_http_json:
+    return std::make_unique<http_sink>(loop, target.url,
+                                       std::make_shared<otlp_json_encoder>(std::move(encoding)),
+                                       &read_otlp_answer, std::move(options));
+  case protocol::zipkin_json:
+    return std::make_unique<http_sink>(loop, target.url,
+                                       std::make_shared<zipkin_encoder>(std::move(encoding)),
+                                       &read_zipkin_answer, std::move(options));
+  case protocol::otlp_grpc:
+    break;
+  }
+  return tl::unexpected{endpoint_error{
+      target.for_display() + ": OTLP over gRPC is not supported yet; use the backend's OTLP/HTTP port, "
+                             "usually 4318"}};
+}
+
+} // namespace tc::exporting
