@@ -56,6 +56,8 @@ def main():
                 break
     except Exception as error:  # noqa: BLE001 - the world did not come up: everything is ended and the reason is shown
         report.check(f"the components start: {error}", False, "a running cluster", type(error).__name__)
+    except (KeyboardInterrupt, SystemExit):
+        report.check("the run came to its end", False, "no interruption", "a signal")
     finally:
         try:
             left = world.close()

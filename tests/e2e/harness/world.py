@@ -111,12 +111,13 @@ class World:
 
     def close(self):
         """Ends everything. Returns the names of the programs that would not end."""
+        left = self.supervisor.stop_all()
         for thing in reversed(self._closers):
             try:
                 thing.close()
             except OSError:
                 pass
-        return self.supervisor.stop_all()
+        return left
 
 
 def _if(obj, predicate):

@@ -52,7 +52,7 @@ def parents(report, label, tree, wanted):
         report.check(f"{label}: {'/'.join(child)} is under {'/'.join(parent)}", seen == {parent}, parent, seen or f"no such span\n{tree.draw()}")
 
 
-def finished_run(report, world, label, tree, name, commit):
+def finished_run(report, world, label, tree, name, commit, phases=("build", "apply")):
     """The successful run of a Kustomization lasts what its controller reported, ends when it was reported, and its phases fit."""
     run = next((span for span in tree.of("Kustomization", name) if span.outcome == "succeeded"), None)
     posts = [(at, body) for at, body in world.posts.of("Kustomization", name, commit.revision, "ReconciliationSucceeded")]
@@ -65,7 +65,7 @@ def finished_run(report, world, label, tree, name, commit):
                  f"{reported:.3f} s", f"{run.seconds:.3f} s")
     report.check(f"{label}: Kustomization/{name} ends when its controller reported it", abs(run.end / 1e9 - arrival) <= 1.0,
                  "within 1 s of the post", f"{run.end / 1e9 - arrival:+.3f} s")
-    phases_fit(report, label, tree, run)
+    phases_fit(report, label, tree, run, phases)
 
 
 def phases_fit(report, label, tree, run, needed=("build", "apply")):

@@ -25,9 +25,18 @@ def missing_provider(world):
     world.await_applied("app", commit)
     main = world.await_trace(commit)  # the other Trace has settled it, so this one, with the same times, has too or is about to
     report.check("nothing went to the missing Provider's backend", not world.received("late").trace_ids(), "nothing", world.received("late").trace_ids())
-    world.admin.apply(content.provider("tardy", world.collector.url("late")))
-    until("Trace late to be Ready", lambda: _ready_is(world, "late", "True"), 30, logs=[world.subject.child])
-    report.check("the Trace heals when the Provider appears", True)
+
+    # The Provider appears, but names a Secret that does not exist yet.
+    tardy = content.provider("tardy", world.collector.url("late"))
+    tardy["spec"]["secretRef"] = {"name": "tardy-token"}
+    world.admin.apply(tardy)
+    trace = until("Trace late to name the missing Secret", lambda: _names(world, "late", "tardy-token"), 30, logs=[world.subject.child])
+    report.equal("a Provider without its Secret is not Ready either", condition(trace, "Ready")["status"], "False")
+    report.check("nothing is sent without the credentials", not world.received("late").trace_ids(), "nothing", world.received("late").trace_ids())
+    world.admin.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tardy-token", "namespace": NAMESPACE},
+                       "stringData": {"token": "not-a-real-one"}})
+    until("Trace late to be Ready", lambda: _ready_is(world, "late", "True"), 60, logs=[world.subject.child])
+    report.check("the Trace heals when Provider and Secret are there", True)
     late = world.await_trace(commit, file="late")
     report.equal("the change settled meanwhile is delivered, with the same spans as at the other backend",
                  {span.span_id: (span.parent_id, span.outcome) for span in late.spans}, {span.span_id: (span.parent_id, span.outcome) for span in main.spans})
@@ -38,6 +47,7 @@ def missing_provider(world):
     report.equal("nothing older went to the late backend", world.received("late").trace_ids(), {commit.trace_id})
     world.admin.delete("Trace", NAMESPACE, "late")
     world.admin.delete("Provider", NAMESPACE, "tardy")
+    world.admin.delete("Secret", NAMESPACE, "tardy-token")
 
 
 def validation(world):
@@ -92,6 +102,11 @@ def validation(world):
 def _ready_is(world, name, status):
     trace = world.admin.get("Trace", NAMESPACE, name)
     return trace if condition(trace, "Ready").get("status") == status else None
+
+
+def _names(world, name, text):
+    trace = world.admin.get("Trace", NAMESPACE, name)
+    return trace if text in condition(trace, "Ready").get("message", "") else None
 
 
 def _with_ready(trace):
