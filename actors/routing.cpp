@@ -30,7 +30,7 @@ object_id split_name(std::string_view kind, std::string_view namespaced_name) {
   auto slash = namespaced_name.find('/');
   if (slash == std::string_view::npos)
     return {};
-  return {std::string{trace::usual_group(kind)}, std::string{kind}, std::string{namespaced_name.substr(0, slash)},
+  return {std::string{usual_group(kind)}, std::string{kind}, std::string{namespaced_name.substr(0, slash)},
           std::string{namespaced_name.substr(slash + 1)}};
 }
 
@@ -48,7 +48,7 @@ std::vector<object_id> parents_of(const object_id& id, const object_state& state
     std::string_view name = state.label(std::string{prefix} + "name");
     std::string_view namespace_name = state.label(std::string{prefix} + "namespace");
     if (!name.empty())
-      add({std::string{trace::usual_group(kind)}, kind,
+      add({std::string{usual_group(kind)}, kind,
            std::string{namespace_name.empty() ? std::string_view{id.namespace_name} : namespace_name},
            std::string{name}});
   }
