@@ -32,8 +32,8 @@ std::string text_of(beast::string_view text) {
   return std::string{text.data(), text.size()};
 }
 
-http_request to_request(const http::request<http::string_body>& message) {
-  http_request out;
+server_request to_request(const http::request<http::string_body>& message) {
+  server_request out;
   out.method = text_of(message.method_string());
   auto target = text_of(message.target());
   auto question = target.find('?');
@@ -50,7 +50,7 @@ http_request to_request(const http::request<http::string_body>& message) {
 }
 
 /// Finds the route of a request and runs it.
-http_response answer(const std::vector<http_route>& routes, const http_request& request,
+server_response answer(const std::vector<http_route>& routes, const server_request& request,
                      const std::function<void(const std::string&)>& report) {
   auto fits = [&](const http_route& route) {
     return route.method.empty() || route.method == request.method ||
@@ -195,7 +195,7 @@ private:
     write({400, "not HTTP/1.1\n"}, 11, false, false);
   }
 
-  void write(const http_response& from, unsigned version, bool keep_alive, bool is_head) {
+  void write(const server_response& from, unsigned version, bool keep_alive, bool is_head) {
     auto message = std::make_shared<response_message>(static_cast<http::status>(from.status), version);
     if (!from.body.empty())
       message->set(http::field::content_type, from.content_type);
@@ -300,7 +300,7 @@ private:
 
 } // namespace
 
-std::string_view http_request::header(std::string_view name) const {
+std::string_view server_request::header(std::string_view name) const {
   for (const auto& [key, value] : headers)
     if (key == name)
       return value;

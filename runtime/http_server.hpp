@@ -18,7 +18,7 @@
 
 namespace tc::runtime {
 
-struct http_request {
+struct server_request {
   std::string method;
   std::string path;                                         ///< without the query
   std::string query;                                        ///< after "?", "" without one
@@ -29,7 +29,7 @@ struct http_request {
   std::string_view header(std::string_view name) const;
 };
 
-struct http_response {
+struct server_response {
   int status = 200;
   std::string body;
   std::string content_type = "text/plain; charset=utf-8"; ///< left out when the body is empty
@@ -37,7 +37,7 @@ struct http_response {
 };
 
 /// Runs on the server's thread and must not block; what it throws becomes a 500.
-using http_handler = std::function<http_response(const http_request&)>;
+using http_handler = std::function<server_response(const server_request&)>;
 
 struct http_route {
   std::string method; ///< GET answers HEAD as well; "" = every method

@@ -66,12 +66,12 @@ struct http_serving : testing::Test {
   http_server::settings settings{
       {"127.0.0.1", 0},
       {{"GET", "/healthz",
-        [](const http_request&) {
-          return http_response{200, "ok\n"};
+        [](const server_request&) {
+          return server_response{200, "ok\n"};
         }},
-       {"GET", "/throws", [](const http_request&) -> http_response { throw std::runtime_error{"no"}; }},
-       {"POST", "/echo", [](const http_request& request) {
-          return http_response{200, request.method + ' ' + request.path + '?' + request.query + ' ' +
+       {"GET", "/throws", [](const server_request&) -> server_response { throw std::runtime_error{"no"}; }},
+       {"POST", "/echo", [](const server_request& request) {
+          return server_response{200, request.method + ' ' + request.path + '?' + request.query + ' ' +
                                         std::string{request.header("x-name")} + ' ' + request.body + '\n'};
         }}}};
   std::unique_ptr<http_server> server;
@@ -152,8 +152,8 @@ TEST_F(http_serving, unknown_paths_and_methods) {
 }
 
 TEST_F(http_serving, a_route_for_everything_else) {
-  settings.routes.push_back({"", "", [](const http_request& request) {
-                               return http_response{202, request.body};
+  settings.routes.push_back({"", "", [](const server_request& request) {
+                               return server_response{202, request.body};
                              }});
   start();
   EXPECT_THAT(answer_to("PUT /any HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
