@@ -71,6 +71,11 @@ class Subject:
             text = answer.read().decode()
         return {match[1]: float(match[2]) for match in re.finditer(r"^([a-zA-Z_:][^\s]*(?:\{.*\})?) ([^\s#]+)$", text, re.M)}
 
+    def metric(self, name):
+        """The sum of one family over its labels."""
+        family = "trace_controller_" + name
+        return sum(value for series, value in self.metrics().items() if series == family or series.startswith(family + "{"))
+
     def start_other(self, name, *arguments):
         """Starts another subcommand beside, for example `record`."""
         return self._supervisor.start(name, [self.binary, *arguments])

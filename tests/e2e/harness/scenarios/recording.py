@@ -1,9 +1,16 @@
-"""`record` ran beside the main run; its recording, replayed, must give the traces that the collector got."""
+"""`record` ran beside the main run; its recording, replayed, must give the traces that the collector got.
 
+The run is also written down as a recording folder with its ground truth, and judged by the tool that judges the bundled recordings.
+"""
+
+import json
+import os
+import shutil
 import subprocess
 
 from ..processes import tail_of
 from ..spans import Received
+from ..world import NAMESPACE, WORKLOADS
 
 LIMIT = 150_000_000  # nanoseconds between the live time and the replayed one
 
@@ -28,6 +35,48 @@ def replay(world):
     report.equal("replay: the same traces", replayed.trace_ids(), wanted)
     for commit in world.commits:
         compare(report, f"replay of {commit.message}", live.trace(commit.trace_id), replayed.trace(commit.trace_id))
+    check_truth(world, {"live": world.collector.files["main"], "replay": output})
+
+
+def check_truth(world, outputs):
+    """Writes the ground truth, from what the harness did, and lets tests/recordings/check-truth compare."""
+    folder = os.path.join(world.work, "e2e-recording")
+    os.makedirs(folder)
+    shutil.copy(world.recording, os.path.join(folder, "stream.jsonl"))
+    shutil.copy(os.path.join(world.work, "posts.jsonl"), folder)
+    with open(os.path.join(folder, "truth.json"), "w", encoding="utf-8") as stream:
+        json.dump({"changes": [truth_of(world, commit) for commit in world.commits], "notInAnyChange": [], "notes": ""}, stream, indent=1)
+    for name, path in outputs.items():
+        done = subprocess.run([os.path.join(world.repository, "tests", "recordings", "check-truth"), folder, path], capture_output=True, text=True,
+                              timeout=60, check=False)
+        world.report.check(f"check-truth of the {name} output: everything is right", done.returncode == 0, "exit status 0",
+                           done.stdout + done.stderr)
+
+
+def truth_of(world, commit):
+    """One change in the words of the recordings' truth.json; outcomes are the controllers' own posts."""
+    def named(kind, name, namespace=NAMESPACE):
+        return {"kind": kind, "namespace": namespace, "name": name}
+
+    source, runs, workloads = named("GitRepository", "demo"), [], []
+    for name in ("app", "releases"):
+        outcomes = []
+        for _, body in world.posts.of("Kustomization", name, commit.revision):
+            if body["severity"] == "error":
+                outcomes.append("Failed:" + body["reason"])
+            elif body["reason"] == "ReconciliationSucceeded":
+                outcomes.append("Succeeded")
+        failures = sum(outcome.startswith("Failed") for outcome in outcomes)
+        runs.append({**named("Kustomization", name), "parent": source, "outcomes": outcomes, "attempts": [failures] if failures else []})
+    applied = [body["message"] for _, body in world.posts.of("Kustomization", "releases", commit.revision, "Progressing")]
+    if any("HelmRelease/" in message for message in applied):
+        runs.append({**named("HelmRelease", "frontend"), "parent": named("Kustomization", "releases"), "outcomes": ["Succeeded"]})
+        workloads.append({**named("Deployment", "frontend", WORKLOADS), "parent": named("HelmRelease", "frontend")})
+    failed = any(run["outcomes"] and run["outcomes"][-1].startswith("Failed") for run in runs)
+    if not failed:
+        workloads.append({**named("Deployment", "web", WORKLOADS), "parent": named("Kustomization", "app")})
+    return {"key": commit.key, "revision": commit.revision, "root": source, "runs": runs, "workloads": workloads,
+            "status": "failed" if failed else "succeeded"}
 
 
 def compare(report, label, live, replayed):
