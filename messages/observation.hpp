@@ -101,6 +101,7 @@ struct object_state {
   std::int64_t observed_generation = 0;
   timestamp created;                ///< metadata.creationTimestamp, whole seconds
   std::optional<timestamp> deleted; ///< metadata.deletionTimestamp
+  timestamp applied_at; ///< when a Flux controller's apply last changed it (managedFields), whole seconds
   std::map<std::string, std::string> labels;
   std::string requested_at;    ///< annotation reconcile.fluxcd.io/requestedAt
   std::string last_handled_at; ///< status.lastHandledReconcileAt

@@ -34,6 +34,11 @@ public:
   /// Returns all that is retained and concerns the change: the seed of its ledger.
   std::vector<observation_ptr> evidence(const std::string& key) const;
 
+  /// Returns the open changes to which older facts have come to belong since the last call, because a later
+  /// fact showed the connection (watches of different kinds interleave freely): add evidence(key) to their
+  /// ledgers once more. Facts that a ledger has already are no harm.
+  std::vector<std::string> take_reseeds();
+
   /// Closes a change: facts are no longer reported for it unless one makes it known anew.
   void forget(const std::string& key);
 

@@ -2,6 +2,7 @@
 
 // Which objects a Trace follows: its eventSources, read as an Alert's are.
 
+#include "messages/kinds.hpp"
 #include "messages/observation.hpp"
 #include "messages/trace_spec.hpp"
 
@@ -11,9 +12,6 @@
 #include <vector>
 
 namespace tc::trace {
-
-/// Returns the API group that Flux or Kubernetes serves a kind in ("" for an unknown kind or the core group).
-std::string_view usual_group(std::string_view kind);
 
 /// Returns whether an entry names the object. `trace_namespace` is what an entry without a namespace means.
 bool selects(const event_source& entry, const object_id& object,

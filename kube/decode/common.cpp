@@ -3,6 +3,8 @@
 #include "kube/decode/kinds.hpp"
 #include "messages/kinds.hpp"
 
+#include <algorithm>
+
 namespace tc::kube {
 
 namespace {
@@ -40,6 +42,13 @@ void read_metadata(const node& metadata, const object_id& self, object_state& ou
   metadata.at("labels").for_each_member(
       [&](std::string_view key, const node& value) { out.labels.emplace(key, value.text()); });
   out.requested_at = metadata.at("annotations").at("reconcile.fluxcd.io/requestedAt").text();
+  metadata.at("managedFields").for_each([&](const node& entry) {
+    auto manager = entry.at("manager").text();
+    bool applied = entry.at("operation").text() == "Apply" && !entry.at("subresource").present();
+    // helm-controller also writes finalizers to HelmReleases, with Update
+    if (applied && (manager == "kustomize-controller" || manager == "helm-controller"))
+      out.applied_at = std::max(out.applied_at, entry.at("time").time());
+  });
   metadata.at("ownerReferences").for_each([&](const node& owner) {
     out.owners.push_back(read_reference(owner, self.namespace_name));
   });

@@ -1,0 +1,63 @@
+// trace_replay STREAM [--posts FILE] [--shuffle SEED] [--no-stream-events] [--tree]
+//
+// Adds a whole recording to one ledger and prints the trace of every change as OTLP/JSON, for check-truth to
+// judge.
+
+#include "tests/support/recording.hpp"
+#include "tests/trace/otlp_json.hpp"
+#include "trace/assemble.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <iostream>
+#include <random>
+
+namespace {
+
+void print_tree(const tc::completed_trace& trace) {
+  std::map<tc::span_id, std::vector<const tc::span*>> children;
+  for (const auto& each : trace.spans)
+    children[each.parent].push_back(&each);
+  auto begin = trace.spans.empty() ? tc::timestamp{} : trace.spans.front().start;
+  std::function<void(const tc::span&, int)> print = [&](const tc::span& each, int depth) {
+    auto ms = [&](tc::timestamp at) { return std::chrono::duration<double>(at - begin).count(); };
+    std::cerr << std::string(2 * depth, ' ') << each.name << "  [" << ms(each.start) << " .. " << ms(each.end)
+              << "] " << each.text("flux.outcome") << ' ' << each.text("flux.reason") << ' '
+              << each.text("flux.attribution") << '\n';
+    for (const auto* child : children[each.id])
+      print(*child, depth + 1);
+  };
+  std::cerr << trace.change_key << "  " << trace.revision << "  " << trace.outcome << '\n';
+  for (const auto* root : children[tc::span_id{}])
+    print(*root, 1);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::cerr << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--tree]\n";
+    return 2;
+  }
+  std::vector<tc::observation_ptr> facts = tc::test::load_stream(argv[1]);
+  bool tree = false;
+  for (int at = 2; at < argc; ++at) {
+    if (std::strcmp(argv[at], "--posts") == 0 && at + 1 < argc) {
+      auto more = tc::test::load_posts(argv[++at]);
+      facts.insert(facts.end(), more.begin(), more.end());
+    } else if (std::strcmp(argv[at], "--shuffle") == 0 && at + 1 < argc) {
+      std::mt19937_64 random{std::stoull(argv[++at])};
+      std::shuffle(facts.begin(), facts.end(), random);
+    } else if (std::strcmp(argv[at], "--tree") == 0) {
+      tree = true;
+    }
+  }
+  tc::trace::ledger ledger;
+  for (const auto& fact : facts)
+    ledger.add(fact);
+  for (const auto& trace : tc::trace::assemble_all(ledger, {})) {
+    std::cout << tc::test::otlp_json(trace).dump() << '\n';
+    if (tree)
+      print_tree(trace);
+  }
+}

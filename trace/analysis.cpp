@@ -1,0 +1,369 @@
+#include "trace/analysis.hpp"
+
+#include "messages/kinds.hpp"
+#include "trace/selection.hpp"
+#include "trace/timing.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+const observation* timeline::at(std::uint64_t version) const {
+  if (states.empty())
+    return nullptr;
+  auto after = std::upper_bound(
+      states.begin(), states.end(), version,
+      [](std::uint64_t wanted, const observation_ptr& each) { return wanted < each->resource_version; });
+  return after == states.begin() ? states.front().get() : std::prev(after)->get();
+}
+
+analysis::analysis(const ledger& facts, const assembly_options& wanted) : options(wanted) {
+  read_timelines(facts);
+  read_logs();
+  find_spec_changes();
+  attribute();
+  time_attempts(*this);
+  find_rollouts();
+  find_removals();
+  collect();
+}
+
+const timeline* analysis::find(const object_id& object) const {
+  auto found = timelines.find(object);
+  return found == timelines.end() ? nullptr : &found->second;
+}
+
+void analysis::read_timelines(const ledger& facts) {
+  for (const auto& [object, known] : facts.objects()) {
+    auto& line = timelines[object];
+    for (const auto& [version, fact] : known.states)
+      line.states.push_back(fact);
+    for (const auto& [identity, fact] : known.messages)
+      line.messages.push_back(fact);
+    run_history history;
+    if (object.kind == "HelmRelease")
+      history = helm_history(object, line.states);
+    else if (!is_workload_kind(object.kind) && !is_source_kind(object.kind))
+      history = kustomization_history(object, line.states);
+    for (auto& each : history.attempts) {
+      attempts_of[object].push_back(attempts.size());
+      attempts.push_back(std::move(each));
+    }
+    for (auto& each : history.waits) {
+      waits_of[object].push_back(waits.size());
+      waits.push_back(std::move(each));
+    }
+    for (auto& each : source_history(object, line.states)) {
+      contents_of[object].push_back(contents.size());
+      contents.push_back(std::move(each));
+    }
+  }
+  name_incarnations(contents);
+}
+
+std::optional<object_id> analysis::owner_of(const object_id& object) const {
+  const auto* line = find(object);
+  const auto* latest = line ? line->latest() : nullptr;
+  if (!latest)
+    return {};
+  for (const auto& [prefix, kind] : {std::pair{"helm.toolkit.fluxcd.io", "HelmRelease"},
+                                     std::pair{"kustomize.toolkit.fluxcd.io", "Kustomization"}}) {
+    auto name = latest->state->label(std::string{prefix} + "/name");
+    auto space = latest->state->label(std::string{prefix} + "/namespace");
+    if (name.empty())
+      continue;
+    object_id result{prefix, kind, std::string{space}, std::string{name}};
+    if (result != object)
+      return result;
+  }
+  return {};
+}
+
+namespace {
+
+/// The first version that can be of the attempt's own making.
+std::uint64_t lower_bound_of(const attempt& of) {
+  return of.start_seen ? of.first.version : of.not_before;
+}
+
+timestamp start_second_of(const attempt& of) {
+  if (is_known(of.start_second))
+    return of.start_second;
+  if (of.reported && is_known(of.outcome_second))
+    return of.outcome_second - *of.reported;
+  return of.outcome_second;
+}
+
+} // namespace
+
+std::optional<std::size_t> analysis::attempt_around(const object_id& by, std::uint64_t version) const {
+  auto found = attempts_of.find(by);
+  if (found == attempts_of.end() || version == 0)
+    return {};
+  const auto& list = found->second;
+  // The last that began before.
+  auto after = std::partition_point(
+      list.begin(), list.end(), [&](std::size_t each) { return lower_bound_of(attempts[each]) < version; });
+  if (after == list.begin())
+    return {};
+  auto index = *std::prev(after);
+  const auto& candidate = attempts[index];
+  if (candidate.result == outcome::open)
+    return index;
+  auto upper = candidate.last.version;
+  if (candidate.result == outcome::incomplete) // it may have gone on a while before it was cut short
+    upper = after == list.end() ? no_version : attempts[*after].first.version;
+  return version <= upper ? std::optional{index} : std::nullopt;
+}
+
+std::optional<std::size_t> analysis::attempt_at(const object_id& by, timestamp second) const {
+  auto found = attempts_of.find(by);
+  if (found == attempts_of.end() || !is_known(second))
+    return {};
+  const auto& list = found->second;
+  auto after = std::partition_point(list.begin(), list.end(), [&](std::size_t each) {
+    return start_second_of(attempts[each]) - std::chrono::seconds{1} <= second;
+  });
+  // One that began in that second may be the successor of the one that was meant.
+  for (int tries = 0; tries < 8 && after != list.begin(); ++tries) {
+    --after;
+    const auto& each = attempts[*after];
+    if (!is_known(each.outcome_second) || second <= each.outcome_second + std::chrono::seconds{1})
+      return *after;
+  }
+  return {};
+}
+
+bool analysis::selected(const object_id& object) const {
+  static const std::map<std::string, std::string> none;
+  const auto* line = find(object);
+  const auto* latest = line ? line->latest() : nullptr;
+  return selects(options.event_sources, object, latest ? latest->state->labels : none,
+                 options.trace_namespace);
+}
+
+std::optional<bool> analysis::log_names(std::size_t attempt_index, const object_id& object) const {
+  auto found = change_logs.find(attempt_index);
+  if (found == change_logs.end())
+    return {};
+  auto start = object.to_string() + ' ';
+  return std::any_of(found->second.begin(), found->second.end(),
+                     [&](const std::string& line) { return line.starts_with(start); });
+}
+
+std::size_t analysis::attempt_of_message(const object_id& object, const message_fact& message) const {
+  auto around = attempt_at(object, message.last);
+  auto index = around ? *around : no_attempt;
+  if (message.count != 1 || message.combined || message.revision.empty() || object.kind == "HelmRelease")
+    return index;
+  if (index != no_attempt &&
+      (attempts[index].revision == message.revision || attempts[index].revision.empty()))
+    return index;
+  // Several attempts in one second: the revision tells which.
+  const auto& list = attempts_of.at(object);
+  auto near = std::partition_point(list.begin(), list.end(), [&](std::size_t each) {
+    return start_second_of(attempts[each]) <= message.last + std::chrono::seconds{1};
+  });
+  for (int tries = 0; tries < 8 && near != list.begin(); ++tries)
+    if (attempts[*--near].revision == message.revision)
+      return *near;
+  return no_attempt;
+}
+
+/// An apply's change log is a message of lines "Kind/namespace/name created|configured|deleted".
+void analysis::read_logs() {
+  for (const auto& [object, line] : timelines) {
+    if (object.kind != "Kustomization" || !attempts_of.contains(object))
+      continue;
+    for (const auto& fact : line.messages) {
+      const auto& text = fact->message->text;
+      auto end_of_line = text.substr(0, text.find('\n'));
+      if (!end_of_line.ends_with(" configured") && !end_of_line.ends_with(" created") &&
+          !end_of_line.ends_with(" deleted"))
+        continue;
+      auto when = attempt_of_message(object, *fact->message);
+      if (when == no_attempt)
+        continue;
+      auto& lines = change_logs[when];
+      for (std::size_t from = 0; from < text.size();) {
+        auto to = std::min(text.find('\n', from), text.size());
+        lines.push_back(text.substr(from, to - from));
+        from = to + 1;
+      }
+    }
+  }
+}
+
+/// Creations and new generations, with the apply behind each.
+void analysis::find_spec_changes() {
+  for (const auto& [object, line] : timelines) {
+    auto owner = owner_of(object);
+    auto& list = spec_changes_of[object];
+    std::int64_t generation = -1;
+    std::string uid;
+    for (const auto& fact : line.states) {
+      if (fact->kind == observation_kind::deleted)
+        continue;
+      const auto& state = *fact->state;
+      if (state.deleted || (state.generation == generation && fact->uid == uid))
+        continue;
+      spec_change made;
+      made.uid = fact->uid;
+      made.generation = state.generation;
+      made.applied_at = state.applied_at;
+      bool seen = !fact->initial;
+      made.version = seen || !list.empty() ? fact->resource_version : 0;
+      generation = state.generation;
+      uid = fact->uid;
+      if (owner) {
+        if (seen) {
+          made.cause = attempt_around(*owner, fact->resource_version);
+          // Somebody else may have edited it meanwhile: the API server notes who applied last, and when.
+          if (made.cause && is_known(made.applied_at) &&
+              made.applied_at + std::chrono::seconds{1} < start_second_of(attempts[*made.cause]))
+            made.cause.reset();
+        } else {
+          made.cause = attempt_at(*owner, made.applied_at);
+        }
+      }
+      if (made.cause)
+        made.logged = log_names(*made.cause, object).value_or(false);
+      list.push_back(made);
+    }
+  }
+}
+
+void analysis::attribute() {
+  attribute_all(*this);
+}
+
+void analysis::find_rollouts() {
+  for (const auto& [object, line] : timelines) {
+    if (!is_workload_kind(object.kind))
+      continue;
+    for (const auto& change : spec_changes_of[object]) {
+      if (!change.cause || attempts[*change.cause].key.empty())
+        continue;
+      if (change.version == 0 && !is_known(change.applied_at))
+        continue;
+      rollout made;
+      made.object = object;
+      made.generation = change.generation;
+      made.cause = *change.cause;
+      made.begin_second = change.applied_at;
+      made.end = {no_version, {}, false};
+      auto from =
+          std::partition_point(line.states.begin(), line.states.end(), [&](const observation_ptr& each) {
+            return each->resource_version < change.version;
+          });
+      for (; from != line.states.end(); ++from) {
+        const auto& fact = *from;
+        const auto& state = *fact->state;
+        if (fact->uid != change.uid && made.begin.version == 0)
+          continue;
+        if (fact->kind == observation_kind::deleted) {
+          if (made.begin.version != 0) {
+            made.end = moment_of(*fact);
+            made.result = outcome::superseded;
+            made.reason = "Deleted";
+            break;
+          }
+          continue;
+        }
+        if (state.generation < change.generation)
+          continue;
+        if (state.generation > change.generation) {
+          made.end = moment_of(*fact);
+          made.result = outcome::superseded;
+          made.reason = "NewGeneration";
+          break;
+        }
+        if (made.begin.version == 0) {
+          made.begin = moment_of(*fact);
+          made.uid = fact->uid;
+        }
+        if (!state.workload)
+          continue;
+        const auto& pods = *state.workload;
+        made.images = pods.images;
+        const auto* progressing = state.find_condition("Progressing");
+        if (state.observed_generation >= change.generation && progressing && progressing->is_false()) {
+          made.end = moment_of(*fact);
+          made.result = outcome::failed;
+          made.reason = progressing->reason;
+          break;
+        }
+        if (state.observed_generation >= change.generation && pods.updated >= pods.desired &&
+            pods.available >= pods.desired && pods.current <= pods.updated) {
+          made.end = moment_of(*fact);
+          made.result = outcome::succeeded;
+          made.reason = "Available";
+          break;
+        }
+      }
+      if (made.begin.version != 0)
+        rollouts.push_back(std::move(made));
+    }
+  }
+}
+
+/// An apply prunes what it no longer has: deleted while its owner was applying, and gone from the owner's
+/// inventory.
+void analysis::find_removals() {
+  for (const auto& [object, line] : timelines) {
+    if (is_workload_kind(object.kind) || is_source_kind(object.kind) || object.kind == "HelmRepository")
+      continue;
+    auto owner = owner_of(object);
+    if (!owner || owner->kind != "Kustomization")
+      continue;
+    const observation* begun = nullptr;
+    for (const auto& fact : line.states) {
+      bool dying = fact->kind == observation_kind::deleted || fact->state->deleted;
+      if (!dying) {
+        begun = nullptr;
+        continue;
+      }
+      if (!begun) {
+        begun = fact.get();
+        auto cause = fact->initial ? attempt_at(*owner, fact->state->deleted.value_or(timestamp{}))
+                                   : attempt_around(*owner, fact->resource_version);
+        if (!cause || attempts[*cause].key.empty())
+          continue;
+        const auto* by = find(*owner);
+        const auto* after = by ? by->at(attempts[*cause].last.version) : nullptr;
+        bool kept = after && std::find(after->state->inventory.begin(), after->state->inventory.end(),
+                                       object) != after->state->inventory.end();
+        bool owner_dying = after && after->state->deleted;
+        if (kept || owner_dying)
+          continue;
+        removal made;
+        made.object = object;
+        made.uid = fact->uid;
+        made.cause = *cause;
+        made.begin = moment_of(*fact);
+        made.end = {no_version, {}, false};
+        made.revision = fact->state->last_attempted_revision;
+        removals.push_back(std::move(made));
+      }
+      if (fact->kind == observation_kind::deleted && !removals.empty() && removals.back().object == object &&
+          removals.back().uid == fact->uid)
+        removals.back().end = moment_of(*fact);
+    }
+  }
+}
+
+void analysis::collect() {
+  for (std::size_t index = 0; index < contents.size(); ++index)
+    if (!contents[index].change.empty())
+      changes[contents[index].change].contents.push_back(index);
+  for (std::size_t index = 0; index < attempts.size(); ++index)
+    if (!attempts[index].key.empty())
+      changes[attempts[index].key].attempts.push_back(index);
+  for (std::size_t index = 0; index < rollouts.size(); ++index)
+    changes[attempts[rollouts[index].cause].key].rollouts.push_back(index);
+  for (std::size_t index = 0; index < removals.size(); ++index)
+    changes[attempts[removals[index].cause].key].removals.push_back(index);
+  find_expectations(*this);
+}
+
+} // namespace tc::trace

@@ -1,0 +1,142 @@
+#pragma once
+
+// One pass over a ledger: every attempt, wait, content, rollout and removal in it, each with the change it
+// belongs to. Assembly projects one change out of it, settling asks what is still expected. Internal to
+// trace/.
+
+#include "trace/assemble.hpp"
+#include "trace/facts.hpp"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tc::trace {
+
+/// The states of one object, in the order of their versions.
+struct timeline {
+  std::vector<observation_ptr> states;
+  std::vector<observation_ptr> messages;
+
+  /// Returns the latest state at or before that version, else the first, nullptr without states.
+  const observation* at(std::uint64_t version) const;
+  const observation* latest() const { return states.empty() ? nullptr : states.back().get(); }
+  bool is_gone() const { return !states.empty() && states.back()->kind == observation_kind::deleted; }
+};
+
+/// A change of an object's spec by whoever applies it: its creation, or a new generation.
+struct spec_change {
+  std::string uid;
+  std::int64_t generation = 0;
+  std::uint64_t version = 0; ///< the first state that shows it; 0 when it was there before anything was seen
+  timestamp applied_at;      ///< second of the apply, as the API server noted it
+  std::optional<std::size_t> cause; ///< index of the attempt whose apply it was
+  bool logged = false;              ///< that attempt's change log names the object
+};
+
+/// A workload taken to a new generation by an apply.
+struct rollout {
+  object_id object;
+  std::string uid;
+  std::int64_t generation = 0;
+  std::size_t cause = 0; ///< index of the attempt
+  moment begin;
+  moment end; ///< version no_version while it lasts
+  timestamp begin_second;
+  outcome result = outcome::open;
+  std::string reason;
+  std::vector<std::string> images;
+};
+
+/// An object that an apply pruned.
+struct removal {
+  object_id object;
+  std::string uid;
+  std::size_t cause = 0; ///< index of the attempt
+  moment begin;
+  moment end; ///< gone; version no_version while its finalizer works
+  std::string revision;
+};
+
+/// An object that only waited for a change, or still does.
+struct lingering {
+  object_id object;
+  std::string uid;
+  std::string reason;
+  std::string message;
+  moment begin;
+  moment end;
+  bool over = false; ///< it went on without the change
+  std::optional<object_id> source;
+  std::optional<std::size_t> cause;
+};
+
+/// Everything of one change. Numbers are indexes into the analysis.
+struct change_facts {
+  std::vector<std::size_t> contents;
+  std::vector<std::size_t> attempts;
+  std::vector<std::size_t> rollouts;
+  std::vector<std::size_t> removals;
+  std::vector<lingering> waits;
+  std::set<object_id> passed_over; ///< objects that went on without finishing or starting it
+  std::set<object_id> pending;     ///< objects expected to do something still
+  bool took() const { return !attempts.empty() || !removals.empty() || !waits.empty(); }
+};
+
+constexpr auto no_attempt = static_cast<std::size_t>(-1);
+
+struct analysis {
+  analysis(const ledger& facts, const assembly_options& options);
+
+  std::map<object_id, timeline> timelines;
+  std::vector<attempt> attempts;
+  std::vector<wait> waits;
+  std::vector<occurrence> contents;
+  std::vector<rollout> rollouts;
+  std::vector<removal> removals;
+  std::map<object_id, std::vector<std::size_t>> attempts_of;
+  std::map<object_id, std::vector<std::size_t>> waits_of;
+  std::map<object_id, std::vector<std::size_t>> contents_of;
+  std::map<object_id, std::vector<spec_change>> spec_changes_of;
+  std::map<std::string, change_facts> changes;
+
+  const timeline* find(const object_id& object) const;
+  /// Returns who applies the object, by its labels; never the object itself.
+  std::optional<object_id> owner_of(const object_id& object) const;
+  /// Returns the attempt of `by` whose work includes that version, if any.
+  std::optional<std::size_t> attempt_around(const object_id& by, std::uint64_t version) const;
+  /// Returns the attempt of `by` that was under way in that second.
+  std::optional<std::size_t> attempt_at(const object_id& by, timestamp second) const;
+  /// Returns the attempt during which the message was produced, or no_attempt. Its own revision is right as
+  /// long as it has occurred only once; otherwise time decides.
+  std::size_t attempt_of_message(const object_id& object, const message_fact& message) const;
+  /// Returns whether a Trace's eventSources name the object.
+  bool selected(const object_id& object) const;
+  /// Returns whether messages during that attempt name the object with that verb ("configured", "deleted",
+  /// ...); nothing when no change log of it has arrived.
+  std::optional<bool> log_names(std::size_t attempt_index, const object_id& object) const;
+
+  const assembly_options& options;
+  std::map<std::size_t, std::vector<std::string>> change_logs; ///< lines, by attempt
+
+private:
+  void read_timelines(const ledger& facts);
+  void read_logs();
+  void find_spec_changes();
+  void attribute();
+  void find_rollouts();
+  void find_removals();
+  void collect();
+};
+
+/// The rules of who caused what; one pass in the order of versions. Fills in key, attribution, cause and
+/// source.
+void attribute_all(analysis& all);
+
+/// The rules of which objects a change still waits for, and which went on without it.
+void find_expectations(analysis& all);
+
+} // namespace tc::trace

@@ -1,0 +1,451 @@
+// Who caused what. One rule for each kind of run, each in a function of its own; docs/attribution.md explains
+// them. Causes precede their effects, so that one pass in the order of versions finds every cause already
+// attributed.
+
+#include "trace/analysis.hpp"
+#include "trace/revision.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+class attributor {
+public:
+  explicit attributor(analysis& all) : all_(all) {}
+
+  void run() {
+    struct step {
+      std::uint64_t version;
+      bool is_attempt; // at the same version the content comes first
+      std::size_t index;
+      auto operator<=>(const step&) const = default;
+    };
+    std::vector<step> steps;
+    for (std::size_t index = 0; index < all_.contents.size(); ++index)
+      steps.push_back({all_.contents[index].begin.version, false, index});
+    for (std::size_t index = 0; index < all_.attempts.size(); ++index)
+      steps.push_back({all_.attempts[index].first.version, true, index});
+    std::sort(steps.begin(), steps.end());
+    for (const auto& each : steps) {
+      if (!each.is_attempt) {
+        adopt(all_.contents[each.index]);
+        contents_by_change_[all_.contents[each.index].change].push_back(each.index);
+        continue;
+      }
+      if (all_.attempts[each.index].object.kind == "HelmRelease")
+        attribute_release(each.index);
+      else
+        attribute_application(each.index);
+      if (const auto& key = all_.attempts[each.index].key; !key.empty())
+        attempts_by_change_[key].push_back(each.index);
+    }
+  }
+
+private:
+  /// The apply behind an object's creation or latest new spec up to that version. What a HelmRelease makes
+  /// (its HelmChart) was asked for by the apply behind the HelmRelease.
+  std::optional<std::size_t> apply_behind(const object_id& object, std::uint64_t from,
+                                          std::uint64_t to) const {
+    auto owner = all_.owner_of(object);
+    if (!owner)
+      return {};
+    const auto* change = spec_change_before(owner->kind == "HelmRelease" ? *owner : object, to);
+    if (!change || (owner->kind != "HelmRelease" && change->version <= from))
+      return {};
+    return change->cause;
+  }
+
+  const spec_change* spec_change_before(const object_id& object, std::uint64_t version) const {
+    auto found = all_.spec_changes_of.find(object);
+    if (found == all_.spec_changes_of.end())
+      return nullptr;
+    const auto& list = found->second;
+    auto after = std::partition_point(list.begin(), list.end(),
+                                      [&](const spec_change& each) { return each.version <= version; });
+    return after == list.begin() ? nullptr : &*std::prev(after);
+  }
+
+  /// A chart or plain OCI artifact that is new because a commit created its source or changed its spec
+  /// belongs to that commit. Content that is itself a commit never does: its key says what it is.
+  void adopt(occurrence& content) {
+    if (!content.spec_moved || content.key.starts_with("sha1:") ||
+        !parse_revision(content.origin_revision).hex.empty() || content.source.kind == "GitRepository")
+      return;
+    auto cause = apply_behind(content.source, content.asked_after, content.asked_by);
+    if (!cause || all_.attempts[*cause].key.empty())
+      return;
+    content.cause = cause;
+    content.change = all_.attempts[*cause].key;
+  }
+
+  /// Returns the content of `source` that `matches` and that an attempt of those versions took.
+  template <class Matches>
+  std::optional<std::size_t> content_at(const object_id& source, const attempt& taker,
+                                        Matches matches) const {
+    auto found = all_.contents_of.find(source);
+    if (found == all_.contents_of.end())
+      return {};
+    auto by = taker.start_seen ? taker.first.version : taker.last.version;
+    const auto& list = found->second;
+    auto after = std::partition_point(
+        list.begin(), list.end(), [&](std::size_t each) { return all_.contents[each].begin.version <= by; });
+    for (auto here = after; here != list.begin();)
+      if (--here; matches(all_.contents[*here]))
+        return *here;
+    for (auto here = after; here != list.end(); ++here)
+      if (matches(all_.contents[*here]))
+        return *here;
+    return {};
+  }
+
+  std::optional<object_id> source_of(const attempt& of) const {
+    const auto* line = all_.find(of.object);
+    const auto* then = line ? line->at(of.last.version) : nullptr;
+    if (!then)
+      return {};
+    return then->state->source_ref;
+  }
+
+  const spec_change* latest_spec_change(const attempt& of, std::int64_t above) const {
+    auto found = all_.spec_changes_of.find(of.object);
+    if (found == all_.spec_changes_of.end())
+      return nullptr;
+    const auto& list = found->second;
+    auto here = std::partition_point(
+        list.begin(), list.end(), [&](const spec_change& each) { return each.version <= of.last.version; });
+    while (here != list.begin()) {
+      --here;
+      if (here->uid != of.uid || here->generation <= above)
+        break;
+      if (here->generation <= of.generation && here->cause)
+        return &*here;
+    }
+    return nullptr;
+  }
+
+  /// The attempt before it of the same object and UID.
+  const attempt* previous(std::size_t index) const {
+    const auto& of = all_.attempts[index];
+    const auto& list = all_.attempts_of.at(of.object);
+    auto here = std::lower_bound(list.begin(), list.end(), index);
+    if (here == list.begin())
+      return nullptr;
+    const auto& before = all_.attempts[*std::prev(here)];
+    return before.uid == of.uid ? &before : nullptr;
+  }
+
+  void join(attempt& run, std::size_t cause, bool logged) {
+    run.cause = cause;
+    run.key = all_.attempts[cause].key;
+    run.attribution = logged ? "change-log" : "owner-attempt";
+  }
+
+  /// Kustomizations, and what other makers' controllers apply from a Flux source.
+  void attribute_application(std::size_t index) {
+    auto& run = all_.attempts[index];
+    run.source = source_of(run);
+    const auto* before = previous(index);
+    // Applied with another spec, though its own source stands still: the apply that changed it is the cause.
+    const auto* asked = latest_spec_change(run, before ? before->generation : 0);
+    if (!run.moved) {
+      if (before && asked && !all_.attempts[*asked->cause].key.empty() && run.generation > before->generation)
+        join(run, *asked->cause, asked->logged);
+      return;
+    }
+    if (!run.source)
+      return;
+    auto content = content_at(*run.source, run, [&](const occurrence& each) {
+      return run.revision.empty() ||
+             std::find(each.revisions.begin(), each.revisions.end(), run.revision) != each.revisions.end();
+    });
+    if (run.revision.empty() && content) { // it failed before it named one
+      auto now = content_at(*run.source, run, [](const occurrence&) { return true; });
+      content = now;
+      run.revision = all_.contents[*content].revision;
+    }
+    if (content) {
+      run.key = all_.contents[*content].change;
+      if (run.origin_revision.empty())
+        run.origin_revision = all_.contents[*content].origin_revision;
+    } else {
+      run.key = change_of_unseen(change_key_of(*run.source, run.revision, run.origin_revision), run);
+    }
+    run.attribution = "source-revision";
+    if (asked)
+      run.cause = asked->cause;
+    if (before || run.key.empty())
+      return;
+    bool of_its_apply = asked && all_.attempts[*asked->cause].key == run.key;
+    if (!of_its_apply && created_after_settling(run)) {
+      run.key.clear();
+      run.attribution.clear();
+      if (asked && !all_.attempts[*asked->cause].key.empty())
+        join(run, *asked->cause, asked->logged);
+    }
+  }
+
+  /// The source does not show that content (any more): another source may.
+  std::string change_of_unseen(const std::string& key, const attempt& run) {
+    std::string result = key;
+    std::uint64_t latest = 0;
+    if (contents_by_key_.empty())
+      for (std::size_t index = 0; index < all_.contents.size(); ++index)
+        contents_by_key_[all_.contents[index].key].push_back(index);
+    for (auto index : contents_by_key_[key])
+      if (const auto& each = all_.contents[index];
+          each.begin.version >= latest && each.begin.version <= run.last.version) {
+        latest = each.begin.version;
+        result = each.change;
+      }
+    return result;
+  }
+
+  /// An object made by hand once the change had settled does not take part in it.
+  bool created_after_settling(const attempt& run) {
+    const auto* line = all_.find(run.object);
+    const auto* latest = line ? line->latest() : nullptr;
+    if (!latest)
+      return false;
+    timestamp created;
+    for (const auto& fact : line->states)
+      if (fact->uid == run.uid)
+        created = fact->state->created;
+    if (!is_known(created))
+      return false;
+    timestamp busy;
+    auto same = contents_by_change_.find(run.key);
+    if (same == contents_by_change_.end())
+      return false;
+    for (auto index : same->second)
+      if (all_.contents[index].updated <= created)
+        busy = std::max(busy, all_.contents[index].updated);
+    if (!is_known(busy))
+      return false; // the content is younger than the object
+    for (auto index : attempts_by_change_[run.key])
+      if (const auto& each = all_.attempts[index]; each.object != run.object) {
+        if (!is_known(each.outcome_second) || (each.result == outcome::failed && each.retry_due))
+          return false; // it is under way still
+        if (each.outcome_second <= created)
+          busy = std::max(busy, each.outcome_second);
+      }
+    return created > busy + all_.options.settle_after;
+  }
+
+  void attribute_release(std::size_t index) {
+    auto& run = all_.attempts[index];
+    const auto* before = previous(index);
+    run.source = chart_of(run);
+    run.moved = false;
+    if (before && before->result != outcome::succeeded && before->generation == run.generation &&
+        before->config_digest == run.config_digest && before->revision == run.revision &&
+        before->digest == run.digest) {
+      // Nothing else than before: a retry.
+      run.key = before->key;
+      run.cause = before->cause;
+      run.attribution = before->attribution;
+      run.moved = !run.key.empty();
+      return;
+    }
+    if (joins_by_spec(run, before) || joins_by_values(run, before) || joins_by_chart(run, before))
+      run.moved = true;
+  }
+
+  /// The release record before the attempt's own: what the release was, when no attempt before it is known.
+  const release_record* record_before(const attempt& run) const {
+    const auto* line = all_.find(run.object);
+    const auto* then = line ? line->at(run.last.version) : nullptr;
+    if (!then)
+      return nullptr;
+    for (const auto& each : then->state->releases)
+      if (run.release_version != 0 && each.version < run.release_version)
+        return &each;
+    return nullptr;
+  }
+
+  /// Its metadata.generation moved while its owner was applying.
+  bool joins_by_spec(attempt& run, const attempt* before) {
+    const auto* asked = latest_spec_change(run, before ? before->generation : 0);
+    if (!asked || all_.attempts[*asked->cause].key.empty())
+      return false;
+    // Without an earlier attempt, the record before tells whether the spec had been taken already.
+    if (!before)
+      if (const auto* record = record_before(run);
+          record && record->last_deployed > asked->applied_at && asked->version == 0)
+        return false;
+    join(run, *asked->cause, asked->logged);
+    return true;
+  }
+
+  /// The values digest moved, and an apply touched a ConfigMap or Secret that the release reads.
+  bool joins_by_values(attempt& run, const attempt* before) {
+    const auto* record = before ? nullptr : record_before(run);
+    auto earlier = before ? before->config_digest : record ? record->config_digest : std::string{};
+    if (earlier.empty() || earlier == run.config_digest)
+      return false;
+    const auto* line = all_.find(run.object);
+    const auto* then = line->at(run.last.version);
+    const auto& reads = then->state->values_from;
+    if (reads.empty())
+      return false;
+    auto since = before ? before->first.version : 0;
+    std::optional<std::size_t> named;
+    std::optional<std::size_t> possible;
+    for (const auto& values : reads)
+      for (const auto& object : appliers_of(values)) {
+        const auto& list = all_.attempts_of[object];
+        auto here = std::partition_point(list.begin(), list.end(), [&](std::size_t each) {
+          return all_.attempts[each].first.version <= run.first.version;
+        });
+        while (here != list.begin()) {
+          auto index = *--here;
+          const auto& apply = all_.attempts[index];
+          if (apply.last.version < since)
+            break;
+          if (apply.key.empty())
+            continue;
+          auto log = all_.log_names(index, values);
+          auto later = [&](const std::optional<std::size_t>& than) {
+            return !than || all_.attempts[*than].first.version < apply.first.version;
+          };
+          if (log.value_or(false) && later(named))
+            named = index;
+          // Without a log of that apply: it applies the object, and it changed something.
+          if (!log && apply.changed.value_or(true) && later(possible))
+            possible = index;
+        }
+      }
+    auto cause = named ? named : possible;
+    if (!cause)
+      return false;
+    join(run, *cause, named.has_value());
+    return true;
+  }
+
+  /// The Kustomizations that have the ConfigMap or Secret in their inventories.
+  const std::vector<object_id>& appliers_of(const object_id& values) {
+    if (!inventories_read_) {
+      inventories_read_ = true;
+      for (const auto& [object, line] : all_.timelines)
+        if (const auto* latest = line.latest(); latest && object.kind == "Kustomization")
+          for (const auto& each : latest->state->inventory)
+            if (each.kind == "ConfigMap" || each.kind == "Secret")
+              appliers_[each].push_back(object);
+    }
+    return appliers_[values];
+  }
+
+  std::optional<object_id> chart_of(const attempt& run) const {
+    const auto* line = all_.find(run.object);
+    const auto* then = line ? line->at(run.last.version) : nullptr;
+    if (!then)
+      return {};
+    if (then->state->chart_ref)
+      return then->state->chart_ref;
+    const auto& named = then->state->helm_chart;
+    auto slash = named.find('/');
+    if (slash == std::string::npos)
+      return {};
+    return object_id{"source.toolkit.fluxcd.io", "HelmChart", named.substr(0, slash),
+                     named.substr(slash + 1)};
+  }
+
+  /// A new chart version that no commit asked for; or the first one of a release that no apply made.
+  bool joins_by_chart(attempt& run, const attempt* before) {
+    if (!run.source)
+      return false;
+    const auto* record = before ? nullptr : record_before(run);
+    if (before && before->revision == run.revision && before->digest == run.digest)
+      return false;
+    if (record && record->chart_version == run.revision &&
+        (run.digest.empty() || record->oci_digest == run.digest))
+      return false;
+    auto content = content_at(*run.source, run, [&](const occurrence& each) {
+      if (!run.digest.empty() && each.source.kind != "HelmChart")
+        return parse_revision(each.revision).digest() == run.digest ||
+               std::any_of(each.revisions.begin(), each.revisions.end(), [&](const std::string& known) {
+                 return parse_revision(known).digest() == run.digest;
+               });
+      return std::find(each.revisions.begin(), each.revisions.end(), run.revision) != each.revisions.end();
+    });
+    run.attribution = "chart";
+    if (!content) {
+      run.key = run.source->kind == "HelmChart" ? change_key_of(*run.source, run.revision, {}) : run.digest;
+      return !run.key.empty();
+    }
+    const auto& chart = all_.contents[*content];
+    run.key = chart.change;
+    // Packaged from a repository: the commit it was packaged from is the change.
+    const auto* line = all_.find(chart.source);
+    const auto* latest = line ? line->latest() : nullptr;
+    if (chart.source.kind == "HelmChart" && latest && latest->state->source_ref &&
+        latest->state->source_ref->kind != "HelmRepository") {
+      const auto& origin = *latest->state->source_ref;
+      auto commit = content_at(origin, run, [&](const occurrence& each) {
+        return std::find(each.revisions.begin(), each.revisions.end(), chart.observed_source_revision) !=
+               each.revisions.end();
+      });
+      run.key = commit ? all_.contents[*commit].change
+                       : change_of_unseen(change_key_of(origin, chart.observed_source_revision, {}), run);
+    }
+    if (!before && !record && created_after_settling(run)) {
+      run.key.clear();
+      run.attribution.clear();
+      return false;
+    }
+    return true;
+  }
+
+  analysis& all_;
+  std::map<std::string, std::vector<std::size_t>> contents_by_change_;
+  std::map<std::string, std::vector<std::size_t>> attempts_by_change_;
+  std::map<std::string, std::vector<std::size_t>> contents_by_key_;
+  bool inventories_read_ = false;
+  std::map<object_id, std::vector<object_id>> appliers_;
+};
+
+} // namespace
+
+void attribute_all(analysis& all) {
+  attributor{all}.run();
+  // A HelmChart that is packaged from a repository is no change of its own: it belongs to the commit.
+  for (auto& content : all.contents) {
+    if (content.source.kind != "HelmChart" || content.cause)
+      continue;
+    const auto* line = all.find(content.source);
+    const auto* latest = line ? line->latest() : nullptr;
+    if (!latest || !latest->state->source_ref || latest->state->source_ref->kind == "HelmRepository")
+      continue;
+    const auto& origin = *latest->state->source_ref;
+    auto found = all.contents_of.find(origin);
+    content.change.clear();
+    if (found == all.contents_of.end()) {
+      content.change = change_key_of(origin, content.observed_source_revision, {});
+      continue;
+    }
+    for (auto index : found->second) {
+      const auto& each = all.contents[index];
+      if (each.begin.version <= content.begin.version &&
+          std::find(each.revisions.begin(), each.revisions.end(), content.observed_source_revision) !=
+              each.revisions.end())
+        content.change = each.change;
+    }
+  }
+  // IDs come from what controllers wrote: the outcome and its second, a release's number, or the second of
+  // the start.
+  std::map<std::pair<object_id, std::string>, int> ordinals;
+  for (auto& each : all.attempts) {
+    std::string text;
+    if (each.release_version != 0)
+      text = "release " + std::to_string(each.release_version);
+    else if (is_known(each.outcome_second))
+      text = each.reason + ' ' + to_rfc3339(each.outcome_second);
+    else
+      text = "started " + to_rfc3339(each.start_second);
+    auto ordinal = ordinals[{each.object, text}]++;
+    each.discriminator = ordinal == 0 ? text : text + ' ' + std::to_string(ordinal);
+  }
+}
+
+} // namespace tc::trace

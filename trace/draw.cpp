@@ -1,0 +1,653 @@
+#include "trace/draw.hpp"
+
+#include "messages/kinds.hpp"
+#include "trace/parents.hpp"
+#include "trace/revision.hpp"
+#include "trace/span_ids.hpp"
+#include "trace/span_messages.hpp"
+#include "trace/timing.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+std::string controller_of(const object_id& object) {
+  if (object.group == "source.toolkit.fluxcd.io")
+    return object.kind == "ExternalArtifact" ? "source-watcher" : "source-controller";
+  if (object.group == "source.extensions.fluxcd.io")
+    return "source-watcher";
+  if (object.group == "kustomize.toolkit.fluxcd.io")
+    return "kustomize-controller";
+  if (object.group == "helm.toolkit.fluxcd.io")
+    return "helm-controller";
+  if (object.group == "image.toolkit.fluxcd.io")
+    return "image-automation-controller";
+  if (is_workload_kind(object.kind))
+    return "kube-controller-manager";
+  return object.group;
+}
+
+double seconds(duration value) {
+  return std::chrono::duration<double>(value).count();
+}
+
+std::string without_git(std::string url) {
+  if (url.ends_with(".git"))
+    url.resize(url.size() - 4);
+  return url;
+}
+
+/// The words of the semantic conventions for the result of a pipeline and of a task.
+std::string result_word(std::string_view outcome) {
+  if (outcome == "succeeded")
+    return "success";
+  if (outcome == "failed")
+    return "failure";
+  return outcome == "superseded" ? "cancellation" : "error";
+}
+
+class painter {
+public:
+  painter(const drawing_context& context, const std::string& key, const change_facts& change)
+      : context_(context), all_(context.all), change_(change), key_(key), parents_(context.all, key, change) {
+    out_.change_key = key;
+    out_.trace_namespace = context.options.trace_namespace;
+    out_.trace_name = context.options.trace_name;
+    auto prefix =
+        context.options.scope == trace_scope::trace ? context.options.trace_uid + ':' : std::string{};
+    out_.id = derive_trace_id(key, prefix);
+    first_id_ = derive_trace_id(base_key(key), prefix);
+    out_.root = root_of(all_, key, change);
+    out_.revision = revision_of(all_, out_.root, change);
+    out_.outcome = outcome_of(all_, change);
+  }
+
+  completed_trace paint() {
+    choose();
+    draw_source(out_.root);
+    for (auto index : change_.attempts)
+      if (wanted_.contains(index))
+        draw_attempt(index);
+    for (const auto& each : change_.waits)
+      if (all_.selected(each.object))
+        draw_waiting(each);
+    for (auto index : change_.removals)
+      if (all_.selected(all_.removals[index].object))
+        draw_removal(all_.removals[index]);
+    for (auto index : change_.rollouts)
+      if (wanted_.contains(all_.rollouts[index].cause))
+        draw_rollout(all_.rollouts[index]);
+    // Sources that something hangs under, and those that the Trace names.
+    for (auto index : change_.contents)
+      if (all_.selected(all_.contents[index].source))
+        draw_source(all_.contents[index].source);
+    finish();
+    return std::move(out_);
+  }
+
+private:
+  /// What the Trace selects, and the ancestors of it.
+  void choose() {
+    for (auto index : change_.attempts)
+      if (all_.selected(all_.attempts[index].object))
+        choose(index);
+    for (const auto& each : change_.waits)
+      if (all_.selected(each.object))
+        if (auto above = parents_.of_waiting(each).attempt)
+          choose(*above);
+    for (auto index : change_.removals)
+      if (all_.selected(all_.removals[index].object))
+        choose(all_.removals[index].cause);
+    for (auto index : change_.rollouts)
+      if (all_.selected(all_.rollouts[index].object))
+        choose(all_.rollouts[index].cause);
+    std::map<object_id, int> numbers;
+    for (auto index : change_.attempts)
+      numbers_[index] = ++numbers[all_.attempts[index].object];
+  }
+
+  void choose(std::size_t index) {
+    while (wanted_.insert(index).second) {
+      auto above = parents_.of_attempt(index).attempt;
+      if (!above)
+        return;
+      index = *above;
+    }
+  }
+
+  span_id attempt_id(std::size_t index) const {
+    const auto& run = all_.attempts[index];
+    return derive_span_id(out_.id, run.object, run.discriminator);
+  }
+
+  span_id source_id(const object_id& source) const { return derive_span_id(out_.id, source, "source"); }
+
+  span_id place(const parent_ref& at) {
+    if (at.attempt)
+      return attempt_id(*at.attempt);
+    if (at.source) {
+      draw_source(*at.source);
+      return source_id(*at.source);
+    }
+    return source_id(out_.root);
+  }
+
+  span make(const object_id& object, const char* span_kind_word, std::string name) const {
+    span made;
+    made.name = std::move(name);
+    made.service = controller_of(object);
+    made.attributes.push_back({"flux.span.kind", std::string{span_kind_word}});
+    made.attributes.push_back({"k8s.resource.group", object.group});
+    made.attributes.push_back({"k8s.resource.kind", object.kind});
+    made.attributes.push_back({"k8s.resource.name", object.name});
+    made.attributes.push_back({"k8s.namespace.name", object.namespace_name});
+    return made;
+  }
+
+  static void put(span& on, const char* key, std::string value) {
+    if (!value.empty())
+      on.attributes.push_back({key, std::move(value)});
+  }
+
+  void draw_source(const object_id& source) {
+    if (!drawn_.insert(source).second)
+      return;
+    bool is_root = source == out_.root;
+    std::vector<const occurrence*> held;
+    for (auto index : change_.contents)
+      if (all_.contents[index].source == source)
+        held.push_back(&all_.contents[index]);
+    auto made = make(source, "source", "reconcile " + source.kind + ' ' + source.name);
+    made.id = source_id(source);
+    const auto* line = all_.find(source);
+    const auto* latest = line ? line->latest() : nullptr;
+    if (latest)
+      put(made, "k8s.resource.uid", latest->uid);
+    if (held.empty()) {
+      made.attributes.push_back({"flux.synthetic", true});
+      put(made, "flux.revision", revision_seen_by_takers(source));
+      made.start = made.end = earliest_start();
+    } else {
+      const auto& first = *held.front();
+      put(made, "flux.revision", first.revisions.front());
+      put(made, "flux.origin_revision", first.origin_revision);
+      made.end = time_of(first.begin, first.updated);
+      made.start = first.fetch_begin.version != 0 && first.fetch_begin.live
+                       ? std::min(first.fetch_begin.at, made.end)
+                       : made.end;
+      fetched_ += made.end - made.start;
+      for (const auto* each : held)
+        for (auto& event : messages_of_content(all_, *each))
+          made.events.push_back(std::move(event));
+      describe_content(made, source, first, latest);
+    }
+    if (is_root) {
+      made.kind = span_kind::server;
+    } else {
+      auto above = parents_.of_source(source);
+      if (above.attempt && !wanted_.contains(*above.attempt))
+        above = {};
+      made.parent = place(above);
+      if (made.parent == made.id)
+        made.parent = source_id(out_.root);
+    }
+    out_.spans.push_back(std::move(made));
+  }
+
+  void describe_content(span& made, const object_id& source, const occurrence& content,
+                        const observation* latest) const {
+    auto read = parse_revision(content.origin_revision.empty() ? content.revision : content.origin_revision);
+    if (source.kind == "HelmChart") {
+      put(made, "flux.chart", latest ? latest->state->chart : std::string{});
+      return;
+    }
+    if (read.is_sha1() || source.kind == "GitRepository") {
+      put(made, "vcs.ref.head.revision", read.hex);
+      auto name = read.pointer;
+      std::string type = "branch";
+      if (latest && source.kind == "GitRepository") {
+        if (latest->state->ref_type == "tag" || latest->state->ref_type == "semver")
+          type = "tag";
+        else if (latest->state->ref_type == "commit" || latest->state->ref_type == "name")
+          type.clear();
+      }
+      if (name.starts_with("refs/heads/"))
+        type = "branch";
+      else if (name.starts_with("refs/tags/"))
+        type = "tag";
+      put(made, "vcs.ref.head.name", name);
+      if (!name.empty())
+        put(made, "vcs.ref.head.type", type);
+    }
+    if (source.kind == "GitRepository")
+      put(made, "vcs.repository.url.full", latest ? without_git(latest->state->url) : std::string{});
+    else
+      put(made, "vcs.repository.url.full", without_git(content.origin_source));
+    if (source.kind == "OCIRepository")
+      put(made, "oci.manifest.digest", parse_revision(content.revision).digest());
+  }
+
+  std::string revision_seen_by_takers(const object_id& source) const {
+    for (auto index : change_.attempts)
+      if (all_.attempts[index].source == source)
+        return all_.attempts[index].revision;
+    return out_.revision;
+  }
+
+  timestamp earliest_start() const {
+    timestamp result;
+    auto take = [&](timestamp at) {
+      if (is_known(at) && (!is_known(result) || at < result))
+        result = at;
+    };
+    for (auto index : change_.attempts)
+      take(all_.attempts[index].start);
+    for (const auto& each : change_.waits)
+      take(each.begin.at);
+    return result;
+  }
+
+  void draw_attempt(std::size_t index) {
+    const auto& run = all_.attempts[index];
+    auto made = make(run.object, "run", "reconcile " + run.object.kind + ' ' + run.object.name);
+    made.id = attempt_id(index);
+    auto above = parents_.of_attempt(index);
+    made.parent = place(above);
+    made.start = run.start;
+    made.end = run.end;
+    put(made, "k8s.resource.uid", run.uid);
+    put(made, "flux.revision", run.revision);
+    put(made, "flux.origin_revision", run.origin_revision);
+    std::string how{to_string(run.result)};
+    put(made, "flux.outcome", how);
+    put(made, "flux.reason", run.reason);
+    made.attributes.push_back({"flux.attempt", std::int64_t{numbers_.at(index)}});
+    auto changed = all_.change_logs.contains(index) ? std::optional{true} : run.changed;
+    if (run.object.kind == "HelmRelease" && run.result == outcome::succeeded)
+      changed = true;
+    if (changed)
+      made.attributes.push_back({"flux.changed", *changed});
+    put(made, "flux.action", run.action);
+    put(made, "flux.attribution", run.attribution);
+    if (run.object.kind == "HelmRelease")
+      put(made, "oci.manifest.digest", run.digest);
+    else if (auto read = parse_revision(run.revision); run.source && run.source->kind == "OCIRepository")
+      put(made, "oci.manifest.digest", read.digest());
+    describe_task(made, run.object, how);
+    if (run.result == outcome::failed) {
+      made.status = span_status::error;
+      made.status_message = run.message;
+    } else if (run.result == outcome::succeeded) {
+      made.status = span_status::ok;
+    }
+    if (auto found = context_.messages.find(index); found != context_.messages.end())
+      made.events = found->second;
+    link_dependencies(made, run);
+    draw_wait_before(index, made);
+    draw_phases(index, made);
+    out_.spans.push_back(std::move(made));
+  }
+
+  void describe_task(span& made, const object_id& object, const std::string& how) const {
+    put(made, "cicd.pipeline.task.name", object.kind + ' ' + object.name);
+    put(made, "cicd.pipeline.task.run.id", made.id.to_hex());
+    put(made, "cicd.pipeline.task.run.result", result_word(how));
+  }
+
+  /// dependsOn is no parent: a link to what the dependency did for the same change.
+  void link_dependencies(span& made, const attempt& run) const {
+    const auto* line = all_.find(run.object);
+    const auto* then = line ? line->at(run.last.version) : nullptr;
+    if (!then)
+      return;
+    for (const auto& dependency : then->state->depends_on) {
+      std::optional<std::size_t> before;
+      if (auto found = all_.attempts_of.find(dependency); found != all_.attempts_of.end())
+        for (auto index : found->second)
+          if (all_.attempts[index].key == key_ && wanted_.contains(index) &&
+              all_.attempts[index].first.version < run.first.version)
+            before = index;
+      if (before)
+        made.links.push_back({out_.id, attempt_id(*before), {{"flux.link", std::string{"dependsOn"}}}});
+    }
+  }
+
+  /// The wait before the first attempt: for dependencies or a source that is not ready, or behind an earlier
+  /// run.
+  void draw_wait_before(std::size_t index, const span& run_span) {
+    const auto& run = all_.attempts[index];
+    if (numbers_.at(index) != 1)
+      return;
+    const auto& own = all_.attempts_of.at(run.object);
+    auto here = std::lower_bound(own.begin(), own.end(), index);
+    const attempt* before = here == own.begin() ? nullptr : &all_.attempts[*std::prev(here)];
+    auto since = content_begin(run);
+    std::optional<timestamp> begin;
+    std::string name;
+    std::string message;
+    if (auto found = all_.waits_of.find(run.object); found != all_.waits_of.end())
+      for (auto each : found->second) {
+        const auto& candidate = all_.waits[each];
+        if (candidate.uid != run.uid || candidate.reason == "ArtifactFailed" ||
+            candidate.end.version > run.first.version || candidate.end.version < since.version ||
+            (before && candidate.end.version < before->first.version))
+          continue;
+        auto from = candidate.begin.version < since.version
+                        ? time_of(since, {})
+                        : time_of(candidate.begin, candidate.begin_second);
+        if (!begin || from < *begin)
+          begin = from;
+        if (name != "wait for dependencies")
+          name = candidate.reason == "DependencyNotReady" ? "wait for dependencies" : "wait for source";
+        message = candidate.message;
+      }
+    if (!begin && before && since.version != 0 && before->first.version < since.version &&
+        before->last.version > since.version) {
+      begin = time_of(since, {});
+      name = "wait in queue";
+    }
+    if (!begin)
+      return;
+    auto made = make_phase(run.object, name);
+    made.id = derive_span_id(out_.id, run.object, run.discriminator + "/wait");
+    made.parent = run_span.parent;
+    made.end = run_span.start;
+    made.start = std::min(*begin, made.end);
+    put(made, "flux.message", message);
+    made.links.push_back({out_.id, run_span.id, {{"flux.link", std::string{"waitedFor"}}}});
+    waited_ += made.end - made.start;
+    out_.spans.push_back(std::move(made));
+  }
+
+  moment content_begin(const attempt& run) const {
+    moment result;
+    if (run.source)
+      for (auto index : change_.contents)
+        if (all_.contents[index].source == *run.source && result.version == 0)
+          result = all_.contents[index].begin;
+    return result;
+  }
+
+  span make_phase(const object_id& object, std::string name) const {
+    span made;
+    made.name = std::move(name);
+    made.service = controller_of(object);
+    made.attributes.push_back({"flux.span.kind", std::string{"phase"}});
+    return made;
+  }
+
+  void draw_phases(std::size_t index, const span& run_span) {
+    const auto& run = all_.attempts[index];
+    std::map<std::string, int> ordinals;
+    auto from = run_span.start;
+    for (const auto& each : run.phases) {
+      auto ordinal = ordinals[each.name]++;
+      if (!each.begin.live)
+        continue; // when it began is not known
+      auto made = make_phase(run.object, each.name);
+      made.id = derive_span_id(out_.id, run.object,
+                               run.discriminator + '/' + each.name +
+                                   (ordinal ? ' ' + std::to_string(ordinal) : std::string{}));
+      made.parent = run_span.id;
+      // The first patch comes a little after the start.
+      made.start =
+          &each == &run.phases.front() ? run_span.start : std::clamp(each.begin.at, from, run_span.end);
+      made.end = each.end.version != 0 && each.end.live ? std::clamp(each.end.at, made.start, run_span.end)
+                 : &each == &run.phases.back()          ? run_span.end
+                                                        : made.start;
+      from = made.end;
+      put(made, "flux.outcome", each.outcome);
+      if (each.outcome == "failed") {
+        made.status = span_status::error;
+        made.status_message = each.message;
+      }
+      auto lasted = made.end - made.start;
+      if (each.name == "fetch")
+        fetched_ += lasted;
+      else if (each.name == "health check")
+        checked_ += lasted;
+      else
+        applied_ += lasted;
+      out_.spans.push_back(std::move(made));
+    }
+    if (run.phases.empty())
+      applied_ += run_span.end - run_span.start;
+  }
+
+  std::string with_uid(const object_id& object, const std::string& uid, std::string text) const {
+    const auto* line = all_.find(object);
+    bool recreated = line && !line->states.empty() && line->states.front()->uid != uid;
+    return recreated ? text + ' ' + uid : text;
+  }
+
+  void draw_waiting(const lingering& waiting) {
+    auto made = make(waiting.object, "run", "reconcile " + waiting.object.kind + ' ' + waiting.object.name);
+    made.id = derive_span_id(out_.id, waiting.object, with_uid(waiting.object, waiting.uid, "waited"));
+    made.parent = place(parents_.of_waiting(waiting));
+    made.start = waiting.begin.at;
+    made.end = is_known(waiting.end.at) ? waiting.end.at : std::max(made.start, last_known());
+    made.start = std::min(made.start, made.end);
+    put(made, "k8s.resource.uid", waiting.uid);
+    put(made, "flux.revision", out_.revision);
+    std::string how = waiting.over ? "superseded" : "incomplete";
+    put(made, "flux.outcome", how);
+    put(made, "flux.reason", waiting.reason);
+    made.attributes.push_back({"flux.attempt", std::int64_t{1}});
+    made.attributes.push_back({"flux.changed", false});
+    put(made, "flux.action", "reconcile");
+    put(made, "flux.attribution", waiting.cause ? "owner-attempt" : "source-revision");
+    describe_task(made, waiting.object, how);
+    waited_ += made.end - made.start;
+    out_.spans.push_back(std::move(made));
+  }
+
+  timestamp last_known() const {
+    timestamp result;
+    for (const auto& each : out_.spans)
+      result = std::max(result, each.end);
+    return result;
+  }
+
+  void draw_removal(const removal& gone) {
+    const auto& by = all_.attempts[gone.cause];
+    auto made = make(gone.object, "run", "delete " + gone.object.kind + ' ' + gone.object.name);
+    made.id = derive_span_id(out_.id, gone.object, with_uid(gone.object, gone.uid, "delete"));
+    made.parent = attempt_id(gone.cause);
+    made.start = gone.begin.live ? gone.begin.at : by.end;
+    bool over = gone.end.version != no_version;
+    made.end = over && gone.end.live ? std::max(gone.end.at, made.start) : made.start;
+    put(made, "k8s.resource.uid", gone.uid);
+    put(made, "flux.revision", gone.revision);
+    std::string how = over ? "succeeded" : "incomplete";
+    put(made, "flux.outcome", how);
+    put(made, "flux.reason", over ? "Deleted" : "Deleting");
+    made.attributes.push_back({"flux.attempt", std::int64_t{1}});
+    made.attributes.push_back({"flux.changed", true});
+    put(made, "flux.action", "delete");
+    put(made, "flux.attribution",
+        all_.log_names(gone.cause, gone.object).value_or(false) ? "change-log" : "owner-attempt");
+    describe_task(made, gone.object, how);
+    out_.spans.push_back(std::move(made));
+  }
+
+  void draw_rollout(const rollout& rolled) {
+    const auto& by = all_.attempts[rolled.cause];
+    auto made = make(rolled.object, "workload", "roll out " + rolled.object.kind + ' ' + rolled.object.name);
+    made.id = derive_span_id(
+        out_.id, rolled.object,
+        with_uid(rolled.object, rolled.uid, "generation " + std::to_string(rolled.generation)));
+    made.parent = attempt_id(rolled.cause);
+    made.start = time_of(rolled.begin, rolled.begin_second);
+    bool over = rolled.end.version != no_version;
+    made.end = over ? (rolled.end.live ? rolled.end.at : made.start) : by.end;
+    made.end = std::max(made.start, made.end);
+    put(made, "k8s.resource.uid", rolled.uid);
+    auto result = rolled.result;
+    auto reason = rolled.reason;
+    if (result == outcome::open && by.result == outcome::failed) {
+      result = outcome::failed;
+      reason = by.reason;
+    }
+    std::string how{to_string(result)};
+    put(made, "flux.outcome", how);
+    put(made, "flux.reason", reason);
+    if (!rolled.images.empty()) {
+      std::vector<std::string> names;
+      std::vector<std::string> tags;
+      std::vector<std::string> digests;
+      for (const auto& image : rolled.images)
+        split_image(image, names, tags, digests);
+      made.attributes.push_back({"container.image.name", names});
+      made.attributes.push_back({"container.image.tags", tags});
+      if (std::any_of(digests.begin(), digests.end(), [](const std::string& each) { return !each.empty(); }))
+        made.attributes.push_back({"oci.manifest.digest", digests});
+    }
+    if (result == outcome::failed) {
+      made.status = span_status::error;
+      made.status_message = reason;
+    }
+    out_.spans.push_back(std::move(made));
+  }
+
+  /// "registry/name:tag@sha256:..."
+  static void split_image(const std::string& image, std::vector<std::string>& names,
+                          std::vector<std::string>& tags, std::vector<std::string>& digests) {
+    auto at = image.find('@');
+    digests.push_back(at == std::string::npos ? std::string{} : image.substr(at + 1));
+    auto rest = image.substr(0, at);
+    auto colon = rest.rfind(':');
+    auto slash = rest.rfind('/');
+    bool tagged = colon != std::string::npos && (slash == std::string::npos || colon > slash);
+    tags.push_back(tagged ? rest.substr(colon + 1) : std::string{});
+    names.push_back(tagged ? rest.substr(0, colon) : rest);
+  }
+
+  void finish() {
+    auto& root = *std::find_if(out_.spans.begin(), out_.spans.end(),
+                               [](const span& each) { return each.parent.is_zero(); });
+    put(root, "flux.change.key", key_);
+    put(root, "flux.change.outcome", out_.outcome);
+    put(root, "cicd.pipeline.name", out_.root.to_string());
+    put(root, "cicd.pipeline.run.id", out_.id.to_hex());
+    put(root, "cicd.pipeline.result", result_word(out_.outcome));
+    put(root, "cicd.pipeline.action.name", "SYNC");
+    // Sums over all objects, which may work at the same time.
+    root.attributes.push_back({"flux.total.waited_seconds", seconds(waited_)});
+    root.attributes.push_back({"flux.total.fetched_seconds", seconds(fetched_)});
+    root.attributes.push_back({"flux.total.applied_seconds", seconds(applied_)});
+    root.attributes.push_back({"flux.total.health_checked_seconds", seconds(checked_)});
+    if (out_.outcome == "incomplete" || root.find("flux.synthetic"))
+      root.attributes.push_back({"flux.incomplete", true});
+    if (out_.outcome == "failed") {
+      root.status = span_status::error;
+      root.status_message = failure_message();
+    } else if (out_.outcome == "succeeded") {
+      root.status = span_status::ok;
+    }
+    if (base_key(key_) != key_)
+      root.links.push_back({first_id_,
+                            derive_span_id(first_id_, out_.root, "source"),
+                            {{"flux.link", std::string{"sameContent"}}}});
+    out_.settled_at = last_known();
+    std::sort(out_.spans.begin(), out_.spans.end(), [](const span& left, const span& right) {
+      return std::tuple{!left.parent.is_zero(), left.start, left.id} <
+             std::tuple{!right.parent.is_zero(), right.start, right.id};
+    });
+    if (!context_.options.cluster_name.empty())
+      out_.resource_attributes.push_back({"k8s.cluster.name", context_.options.cluster_name});
+    for (const auto& [name, value] : context_.options.attributes)
+      out_.resource_attributes.push_back({name, value});
+  }
+
+  std::string failure_message() const {
+    std::map<object_id, const attempt*> last;
+    for (auto index : change_.attempts)
+      last[all_.attempts[index].object] = &all_.attempts[index];
+    for (const auto& [object, run] : last)
+      if (run->result == outcome::failed)
+        return object.to_string() + ": " + run->message;
+    return {};
+  }
+
+  const drawing_context& context_;
+  const analysis& all_;
+  const change_facts& change_;
+  const std::string& key_;
+  parents parents_;
+  completed_trace out_;
+  trace_id first_id_;
+  std::set<std::size_t> wanted_;
+  std::map<std::size_t, int> numbers_;
+  std::set<object_id> drawn_;
+  duration waited_{};
+  duration fetched_{};
+  duration applied_{};
+  duration checked_{};
+};
+
+} // namespace
+
+object_id root_of(const analysis& all, const std::string& key, const change_facts& change) {
+  const occurrence* best = nullptr;
+  auto before = [&](const occurrence& left, const occurrence& right) {
+    auto order = [&](const occurrence& each) {
+      // A chart packaged from a repository, and what an apply of the change asked for, are never the root.
+      bool derived = each.cause.has_value() || each.key != base_key(key);
+      return std::make_tuple(derived, each.updated, each.source.namespace_name, each.source.name,
+                             each.source.kind);
+    };
+    return order(left) < order(right);
+  };
+  for (auto index : change.contents)
+    if (!best || before(all.contents[index], *best))
+      best = &all.contents[index];
+  if (best && !best->cause && best->key == base_key(key))
+    return best->source;
+  // Nobody has observed the source: whoever took the change names it.
+  for (auto index : change.attempts)
+    if (const auto& run = all.attempts[index]; run.source && run.attribution == "source-revision")
+      return *run.source;
+  for (auto index : change.attempts)
+    if (const auto& run = all.attempts[index]; run.source && run.attribution == "chart")
+      return *run.source;
+  return best ? best->source : object_id{};
+}
+
+std::string revision_of(const analysis& all, const object_id& root, const change_facts& change) {
+  for (auto index : change.contents)
+    if (all.contents[index].source == root)
+      return all.contents[index].revisions.front();
+  for (auto index : change.attempts)
+    if (all.attempts[index].source == root)
+      return all.attempts[index].revision;
+  return {};
+}
+
+std::string outcome_of(const analysis& all, const change_facts& change) {
+  std::map<object_id, outcome> last;
+  for (auto index : change.attempts)
+    last[all.attempts[index].object] = all.attempts[index].result;
+  bool incomplete = false;
+  bool superseded = false;
+  for (const auto& [object, result] : last) {
+    if (result == outcome::failed)
+      return "failed";
+    bool went_on = change.passed_over.contains(object);
+    superseded = superseded || went_on || result == outcome::superseded;
+    incomplete = incomplete || ((result == outcome::open || result == outcome::incomplete) && !went_on);
+  }
+  for (const auto& each : change.waits)
+    (each.over ? superseded : incomplete) = true;
+  superseded = superseded || !change.passed_over.empty();
+  for (const auto& each : change.pending)
+    incomplete = incomplete || !last.contains(each);
+  return incomplete ? "incomplete" : superseded ? "superseded" : "succeeded";
+}
+
+completed_trace draw(const drawing_context& context, const std::string& key, const change_facts& change) {
+  return painter{context, key, change}.paint();
+}
+
+} // namespace tc::trace

@@ -1,0 +1,196 @@
+// Which objects a change still waits for, which only waited for it, and which went on without it.
+
+#include "messages/kinds.hpp"
+#include "trace/analysis.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+/// Everything that applies what the source holds.
+std::map<object_id, std::vector<object_id>> followers_by_source(const analysis& all) {
+  std::map<object_id, std::vector<object_id>> result;
+  for (const auto& [object, line] : all.timelines) {
+    const auto* latest = line.latest();
+    if (!latest || object.kind == "HelmRelease" || object.kind == "HelmChart" || is_source_kind(object.kind))
+      continue;
+    if (latest->state->source_ref && all.selected(object))
+      result[*latest->state->source_ref].push_back(object);
+  }
+  return result;
+}
+
+/// Returns whether the object existed while the content was current.
+bool existed(const timeline& line, const occurrence& content) {
+  const auto& first = *line.states.front();
+  if (first.initial)
+    return first.state->created <= content.updated || content.end.version == no_version ||
+           first.resource_version < content.end.version;
+  return first.resource_version < content.end.version;
+}
+
+bool overlaps(const wait& of, const occurrence& content) {
+  return of.begin.version < content.end.version && of.end.version > content.begin.version;
+}
+
+using last_attempts = std::map<std::pair<object_id, std::string>, const attempt*>;
+
+void judge_follower(analysis& all, const last_attempts& lasts, change_facts& change,
+                    const occurrence& content, const object_id& object) {
+  const auto& line = all.timelines.at(object);
+  if (!existed(line, content))
+    return;
+  auto known = lasts.find({object, content.change});
+  const attempt* last = known == lasts.end() ? nullptr : known->second;
+  bool went_on = false; // to what came after
+  if (auto found = all.attempts_of.find(object);
+      found != all.attempts_of.end() && content.end.version != no_version) {
+    const auto& latest_attempt = all.attempts[found->second.back()];
+    went_on = latest_attempt.key != content.change && latest_attempt.first.version > content.end.version;
+  }
+  const auto& latest = *line.latest();
+  bool out = line.is_gone() || latest.state->deleted || latest.state->suspended;
+  if (last) {
+    bool tries = last->result == outcome::open || (last->result == outcome::failed && last->retry_due);
+    if (!went_on && !out && tries)
+      change.pending.insert(object);
+    if (went_on && last->result == outcome::open)
+      change.passed_over.insert(object);
+    return;
+  }
+  // It may have been at this content before the content became a change (a restart of ours, or another
+  // object's).
+  for (const auto& each : content.revisions)
+    if (latest.state->last_applied_revision == each)
+      return;
+  const wait* waited = nullptr;
+  if (auto found = all.waits_of.find(object); found != all.waits_of.end()) {
+    const auto& list = found->second;
+    auto here = std::partition_point(list.begin(), list.end(), [&](std::size_t each) {
+      return all.waits[each].end.version <= content.begin.version;
+    });
+    for (; here != list.end() && all.waits[*here].begin.version < content.end.version; ++here)
+      if (all.waits[*here].reason == "DependencyNotReady" && overlaps(all.waits[*here], content))
+        waited = &all.waits[*here];
+  }
+  bool moved_on = content.end.version != no_version; // a controller only ever takes what is current
+  if (waited) {
+    lingering made;
+    made.object = object;
+    made.uid = waited->uid;
+    made.reason = waited->reason;
+    made.message = waited->message;
+    made.begin = waited->begin.version < content.begin.version ? content.begin : waited->begin;
+    made.end = waited->end.version > content.end.version ? content.end : waited->end;
+    made.over = moved_on || out;
+    made.source = content.source;
+    change.waits.push_back(std::move(made));
+    if (moved_on)
+      change.passed_over.insert(object);
+    else if (!out)
+      change.pending.insert(object);
+    return;
+  }
+  if (went_on)
+    change.passed_over.insert(object);
+  else if (!out)
+    change.pending.insert(object);
+}
+
+/// A release whose new spec an apply of the change brought, and that has not taken it yet.
+void judge_spec_changes(analysis& all, const object_id& object, const std::vector<spec_change>& list) {
+  const auto& line = all.timelines.at(object);
+  const auto& latest = *line.latest();
+  for (std::size_t at = 0; at < list.size(); ++at) {
+    const auto& change = list[at];
+    if (!change.cause || change.version == 0 || all.attempts[*change.cause].key.empty())
+      continue;
+    auto& facts = all.changes[all.attempts[*change.cause].key];
+    auto until = at + 1 < list.size() ? list[at + 1].version : no_version;
+    bool taken = false;
+    bool open = false;
+    if (auto found = all.attempts_of.find(object); found != all.attempts_of.end())
+      for (auto index : found->second) {
+        const auto& each = all.attempts[index];
+        if (each.last.version < change.version)
+          continue;
+        // What began under the spec before and ended after it has not taken it.
+        if (each.generation >= change.generation ||
+            (each.first.version >= change.version && each.first.version < until)) {
+          taken = true;
+          open =
+              open || (each.key == all.attempts[*change.cause].key &&
+                       (each.result == outcome::open || (each.result == outcome::failed && each.retry_due)));
+        }
+      }
+    bool out = line.is_gone() || latest.state->deleted || latest.state->suspended;
+    if (taken) {
+      if (open && until == no_version && !out)
+        facts.pending.insert(object);
+      continue;
+    }
+    if (latest.state->observed_generation >= change.generation && until == no_version)
+      continue; // it had nothing to do
+    const wait* waited = nullptr;
+    if (auto found = all.waits_of.find(object); found != all.waits_of.end())
+      for (auto index : found->second)
+        if (all.waits[index].begin.version < until && all.waits[index].end.version > change.version &&
+            all.waits[index].reason == "DependencyNotReady")
+          waited = &all.waits[index];
+    if (waited) {
+      lingering made;
+      made.object = object;
+      made.uid = waited->uid;
+      made.reason = waited->reason;
+      made.message = waited->message;
+      made.begin = waited->begin;
+      made.end = waited->end;
+      made.over = until != no_version || out;
+      made.cause = change.cause;
+      facts.waits.push_back(std::move(made));
+      if (until != no_version)
+        facts.passed_over.insert(object);
+    }
+    if (until == no_version && !out && all.selected(object))
+      facts.pending.insert(object);
+  }
+}
+
+} // namespace
+
+void find_expectations(analysis& all) {
+  auto followers = followers_by_source(all);
+  last_attempts lasts;
+  for (const auto& each : all.attempts)
+    if (!each.key.empty())
+      lasts[{each.object, each.key}] = &each;
+  for (const auto& content : all.contents) {
+    if (content.change.empty())
+      continue;
+    auto found = followers.find(content.source);
+    if (found == followers.end())
+      continue;
+    auto& change = all.changes[content.change];
+    for (const auto& object : found->second)
+      judge_follower(all, lasts, change, content, object);
+  }
+  for (const auto& [object, list] : all.spec_changes_of)
+    if (object.kind == "HelmRelease")
+      judge_spec_changes(all, object, list);
+  // Releases of a chart that is a change of its own.
+  for (auto& [key, change] : all.changes)
+    for (auto index : change.attempts) {
+      const auto& each = all.attempts[index];
+      if (each.object.kind != "HelmRelease")
+        continue;
+      if (each.result != outcome::open && !(each.result == outcome::failed && each.retry_due))
+        continue;
+      const auto& list = all.attempts_of.at(each.object);
+      if (index == list.back() && !all.timelines.at(each.object).is_gone())
+        change.pending.insert(each.object);
+    }
+}
+
+} // namespace tc::trace

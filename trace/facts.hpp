@@ -1,0 +1,133 @@
+#pragma once
+
+// What is read off one object's timeline before anything is attributed to a change: its attempts, its waits,
+// and for a source the content it had. Internal to trace/: the vocabulary that kustomization_runs, helm_runs,
+// source_history, attribution and assembly share.
+
+#include "messages/observation.hpp"
+#include "messages/span.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tc::trace {
+
+/// A place in the cluster's order of events. Resource versions of one cluster count up over all objects, so
+/// they order what happened to different objects, whatever the watches' delays.
+struct moment {
+  std::uint64_t version = 0;
+  timestamp at;      ///< arrival
+  bool live = false; ///< false: from a list, so that `at` says nothing
+};
+
+inline moment moment_of(const observation& fact) {
+  return {fact.resource_version, fact.received_at, !fact.initial};
+}
+
+constexpr std::uint64_t no_version = std::numeric_limits<std::uint64_t>::max();
+
+/// A step of an attempt, as far as the object's conditions show it.
+struct phase {
+  std::string name; ///< "fetch", "build", "apply", "health check", "helm install", "helm rollback", ...
+  moment begin;
+  moment end;
+  std::string outcome; ///< "" while nothing is known
+  std::string message;
+  std::optional<duration> reported;
+};
+
+enum class outcome : std::uint8_t { open, succeeded, failed, superseded, incomplete };
+
+std::string_view to_string(outcome value);
+
+/// One processing of one revision (or chart and values) by one object's controller.
+struct attempt {
+  object_id object;
+  std::string uid;
+  moment first;                 ///< the first state that shows it
+  bool start_seen = false;      ///< that state is its start, seen live
+  std::uint64_t not_before = 0; ///< everything the attempt did has a later version than this
+  moment last;                  ///< the last state that shows it
+  moment decided;               ///< the first state with its outcome
+  outcome result = outcome::open;
+  std::string reason;
+  std::string message;
+  timestamp start_second;   ///< of the transition that its start made, as its controller wrote it
+  timestamp outcome_second; ///< of the transition that its outcome made
+  std::optional<duration> reported;
+  std::string revision; ///< as Flux writes it; a chart's version
+  std::string origin_revision;
+  std::int64_t generation = 0;
+  std::string action; ///< reconcile, install, upgrade, delete
+  std::vector<phase> phases;
+  bool moved = true;      ///< it took the object to other content; false: an interval, a request, a drift
+  bool historic = false;  ///< it was over before anything was seen live
+  bool retry_due = false; ///< after it failed: its controller says that it will try again
+  std::optional<bool> changed; ///< whether it changed anything in the cluster
+  std::string digest;        ///< of what it built (Kustomization), of the chart's OCI manifest (HelmRelease)
+  std::string config_digest; ///< HelmRelease: of the values
+  std::int64_t release_version = 0; ///< HelmRelease: Helm's number, 0 when none was made
+
+  // Filled in by attribution
+  std::string key;                  ///< the change it belongs to; "" for none
+  std::string attribution;          ///< source-revision, change-log, owner-attempt, chart, time
+  std::optional<std::size_t> cause; ///< index of the attempt that applied the object
+  std::optional<object_id> source;  ///< the source whose content it took
+  std::string discriminator;        ///< of its span ID
+  int number = 0;                   ///< 1, 2, ... among the object's runs of that change
+
+  // Filled in by timing
+  timestamp start;
+  timestamp end;
+};
+
+/// A time in which the object could not start, as its Ready condition says.
+struct wait {
+  object_id object;
+  std::string uid;
+  std::string reason; ///< DependencyNotReady, SourceNotReady, ArtifactFailed
+  std::string message;
+  moment begin;
+  timestamp begin_second;
+  moment end; ///< the state that ended it; version no_version while it lasts
+};
+
+/// What is read off the timeline of a Kustomization or HelmRelease.
+struct run_history {
+  std::vector<attempt> attempts; ///< in order
+  std::vector<wait> waits;       ///< in order
+};
+
+run_history kustomization_history(const object_id& object, const std::vector<observation_ptr>& states);
+run_history helm_history(const object_id& object, const std::vector<observation_ptr>& states);
+
+/// A time in which a source had the same content.
+struct occurrence {
+  object_id source;
+  std::string key;      ///< content key, without incarnation
+  std::string change;   ///< the change it belongs to: with incarnation, or the commit that asked for it
+  std::string revision; ///< the latest it was known by
+  std::string origin_revision;
+  std::string origin_source;
+  std::string digest;
+  timestamp updated;  ///< earliest lastUpdateTime, whole seconds
+  moment fetch_begin; ///< "new upstream revision" seen; version 0 when it was not
+  moment begin;       ///< the first state that shows it; version 0 when it was there before anything was seen
+  moment end;         ///< the first state that shows other content; version no_version while it lasts
+  std::string observed_source_revision; ///< HelmChart: of its own source
+  bool spec_moved = false;       ///< the object was created or its spec changed since the content before
+  std::uint64_t asked_after = 0; ///< versions between which that happened
+  std::uint64_t asked_by = no_version;
+  std::vector<std::string> revisions; ///< all it was known by, in order
+  std::optional<std::size_t> cause;   ///< index of the attempt whose apply asked for it
+};
+
+std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states);
+
+/// Gives each occurrence its change: the first time content is seen its key, later incarnations "<key>@<T>".
+void name_incarnations(std::vector<occurrence>& all);
+
+} // namespace tc::trace

@@ -1,0 +1,299 @@
+// How a HelmRelease's attempts are read off its status. helm-controller patches Reconciling "Running
+// 'upgrade' action with timeout of 5m0s" with Ready Unknown before it acts, then
+// lastAttempted{Revision,Generation, ConfigDigest}, then Ready and Released with the result, then history and
+// lastAttemptedReleaseActionDuration. A remediation and a test are actions of their own, in the same attempt.
+
+#include "trace/facts.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+/// "Running 'upgrade' action with timeout of 30s"
+std::string action_in(std::string_view message) {
+  constexpr std::string_view before = "Running '";
+  if (!message.starts_with(before))
+    return {};
+  auto to = message.find('\'', before.size());
+  return to == std::string_view::npos ? std::string{}
+                                      : std::string{message.substr(before.size(), to - before.size())};
+}
+
+bool begins_attempt(std::string_view action) {
+  return action == "install" || action == "upgrade";
+}
+
+/// Results of a remediation stand in Ready too, but are not the attempt's outcome.
+bool is_remediation(std::string_view reason) {
+  return reason.starts_with("Rollback") || reason.starts_with("Uninstall");
+}
+
+bool is_wait(const condition& ready) {
+  return ready.is_false() && (ready.reason == "DependencyNotReady" || ready.reason == "SourceNotReady");
+}
+
+class reader {
+public:
+  reader(const object_id& object, std::string uid) : object_(object), uid_(std::move(uid)) {}
+
+  void read(const observation& fact) {
+    const auto& state = *fact.state;
+    auto here = moment_of(fact);
+    const auto* ready = state.find_condition("Ready");
+    const auto* reconciling = state.find_condition("Reconciling");
+    if (fact.kind == observation_kind::deleted || state.deleted) {
+      // What its finalizer does is the pruning of it, not an attempt.
+      close_wait(here);
+      if (running_)
+        interrupt("Deleted");
+      last_version_ = here.version;
+      return;
+    }
+    auto action = reconciling && reconciling->is_true() && reconciling->reason == "Progressing"
+                      ? action_in(reconciling->message)
+                      : std::string{};
+    if (ready && is_wait(*ready) && action.empty()) {
+      open_wait(*ready, here);
+    } else {
+      close_wait(here);
+      if (!action.empty())
+        act(state, action, ready, *reconciling, here);
+      if (ready && ready->status != "Unknown")
+        conclude(state, *ready, reconciling, here);
+    }
+    last_version_ = here.version;
+    first_state_ = false;
+  }
+
+  run_history take() { return std::move(out_); }
+
+private:
+  attempt& current() { return out_.attempts.back(); }
+
+  void open_wait(const condition& ready, const moment& here) {
+    if (waiting_ && out_.waits.back().reason == ready.reason)
+      return;
+    close_wait(here);
+    out_.waits.push_back(
+        {object_, uid_, ready.reason, ready.message, here, ready.last_transition, {no_version, {}, false}});
+    waiting_ = true;
+  }
+
+  void close_wait(const moment& here) {
+    if (waiting_)
+      out_.waits.back().end = here;
+    waiting_ = false;
+  }
+
+  void start(const moment& here, bool seen, std::string action) {
+    attempt made;
+    made.object = object_;
+    made.uid = uid_;
+    made.action = std::move(action);
+    made.first = made.last = here;
+    made.start_seen = seen;
+    made.not_before = seen ? here.version : last_version_;
+    out_.attempts.push_back(std::move(made));
+    running_ = true;
+  }
+
+  void note_inputs(const object_state& state) {
+    auto& now = current();
+    now.revision = state.last_attempted_revision;
+    now.digest = state.last_attempted_revision_digest;
+    now.config_digest = state.last_attempted_config_digest;
+    now.generation =
+        state.last_attempted_generation != 0 ? state.last_attempted_generation : state.generation;
+  }
+
+  void act(const object_state& state, const std::string& action, const condition* ready,
+           const condition& reconciling, const moment& here) {
+    bool unknown = ready && ready->status == "Unknown";
+    if (begins_attempt(action) && unknown) {
+      // Ready turns Unknown with the start; while it stays so with the same second it is the same attempt.
+      if (!running_ || current().action != action || current().start_second != ready->last_transition) {
+        if (running_)
+          interrupt("Interrupted");
+        start(here, here.live, action);
+        current().start_second = ready->last_transition;
+        current().phases.push_back({"helm " + action, here, {}, {}, {}, {}});
+      }
+      current().last = here;
+      note_inputs(state);
+      return;
+    }
+    if (begins_attempt(action) || out_.attempts.empty())
+      return;
+    // A test or a remediation: a further phase of the attempt it follows.
+    auto name = "helm " + action;
+    auto& phases = current().phases;
+    if (!phases.empty() && phases.back().name == name && phases.back().end.version == 0)
+      return;
+    if (!phases.empty() && phases.back().name == name && phases.back().begin.version != 0 &&
+        reconciling.last_transition == action_second_)
+      return;
+    action_second_ = reconciling.last_transition;
+    end_phase(here, {});
+    phases.push_back({name, here, {}, {}, {}, {}});
+    current().last = here;
+  }
+
+  void end_phase(const moment& here, std::string how, std::string message = {}) {
+    auto& phases = current().phases;
+    if (phases.empty() || phases.back().end.version != 0)
+      return;
+    phases.back().end = here;
+    phases.back().outcome = std::move(how);
+    phases.back().message = std::move(message);
+  }
+
+  void conclude(const object_state& state, const condition& ready, const condition* reconciling,
+                const moment& here) {
+    if (is_wait(ready))
+      return;
+    bool news = !concluded_ || concluded_->status != ready.status || concluded_->reason != ready.reason ||
+                concluded_->message != ready.message || concluded_->last_transition != ready.last_transition;
+    if (news && is_remediation(ready.reason)) {
+      if (out_.attempts.empty())
+        historic_failure(state, here);
+      if (!out_.attempts.empty()) {
+        end_phase(here, ready.reason.ends_with("Succeeded") ? "succeeded" : "failed", ready.message);
+        current().last = here;
+      }
+      concluded_ = ready;
+    } else if (news) {
+      // Right after an action, or without one: values that cannot be read, a chart that cannot be loaded.
+      bool of_current = running_ || (!out_.attempts.empty() && ready.reason.starts_with("Test"));
+      if (!of_current && (ready.is_true() || concluded_)) {
+        // Ready True without an attempt is what remains of one that is over, or of none (a corrected drift).
+        if (ready.is_true() && concluded_ && concluded_->is_true()) {
+          concluded_ = ready;
+          amend(state, reconciling, here);
+          return;
+        }
+      }
+      if (!of_current) {
+        start(here, false, state.last_action.empty() ? "upgrade" : state.last_action);
+        current().historic = !here.live && first_state_;
+        note_inputs(state);
+        if (!ready.is_true() && state.generation > current().generation)
+          current().generation = state.generation; // it failed before it could note what it attempted
+      }
+      auto& now = current();
+      end_phase(here, ready.is_true() ? "succeeded" : "failed", ready.message);
+      now.result = ready.is_true() ? outcome::succeeded : outcome::failed;
+      now.reason = ready.reason;
+      now.message = ready.message;
+      now.outcome_second = ready.last_transition;
+      now.decided = now.last = here;
+      if (running_)
+        note_inputs(state);
+      running_ = false;
+      releases_before_ = known_version_;
+      duration_before_ = known_duration_;
+      concluded_ = ready;
+    }
+    amend(state, reconciling, here);
+  }
+
+  /// After a restart: only the remediation is left in Ready, but Released tells of the failure before it.
+  void historic_failure(const object_state& state, const moment& here) {
+    const auto* released = state.find_condition("Released");
+    if (!released || !released->is_false())
+      return;
+    start(here, false, state.last_action.empty() ? "upgrade" : state.last_action);
+    auto& now = current();
+    note_inputs(state);
+    now.historic = !here.live && first_state_;
+    now.result = outcome::failed;
+    now.reason = released->reason;
+    now.message = released->message;
+    now.outcome_second = released->last_transition;
+    now.decided = here;
+    running_ = false;
+  }
+
+  /// Takes what later patches of the same outcome add.
+  void amend(const object_state& state, const condition* reconciling, const moment& here) {
+    if (!state.releases.empty())
+      known_version_ = std::max(known_version_, state.releases.front().version);
+    if (out_.attempts.empty() || running_)
+      return;
+    auto& now = current();
+    const auto* stalled = state.find_condition("Stalled");
+    now.retry_due = now.result == outcome::failed && !state.suspended && !(stalled && stalled->is_true()) &&
+                    reconciling && reconciling->is_true();
+    if (now.release_version == 0) {
+      for (const auto& release : state.releases) {
+        bool right_kind = now.result == outcome::failed
+                              ? release.status == "failed" || release.status == "uninstalled"
+                              : release.status == "deployed" || release.status == "superseded";
+        if (right_kind && (now.historic || release.version > releases_before_) &&
+            release.config_digest == now.config_digest && release.version > last_taken_) {
+          now.release_version = release.version;
+          last_taken_ = release.version;
+          now.reported = state.last_action_duration;
+          now.last = here;
+          break;
+        }
+      }
+    }
+    // A release that was never made leaves no record; its duration is noted all the same.
+    if (now.release_version == 0 && !now.reported && !now.historic && state.last_action_duration &&
+        state.last_action_duration != duration_before_)
+      now.reported = state.last_action_duration;
+    known_duration_ = state.last_action_duration;
+  }
+
+  void interrupt(std::string reason) {
+    running_ = false;
+    auto& now = current();
+    now.result = outcome::incomplete;
+    now.reason = std::move(reason);
+    end_phase(now.last, "incomplete");
+  }
+
+  object_id object_;
+  std::string uid_;
+  run_history out_;
+  bool first_state_ = true;
+  bool running_ = false;
+  bool waiting_ = false;
+  std::uint64_t last_version_ = 0;
+  std::int64_t known_version_ = 0;   ///< highest release seen
+  std::int64_t releases_before_ = 0; ///< highest release before the current attempt's outcome
+  std::int64_t last_taken_ = 0;
+  std::optional<duration> known_duration_;
+  std::optional<duration> duration_before_;
+  timestamp action_second_;
+  std::optional<condition> concluded_;
+};
+
+} // namespace
+
+run_history helm_history(const object_id& object, const std::vector<observation_ptr>& states) {
+  run_history result;
+  auto take = [&](reader& from) {
+    auto part = from.take();
+    std::move(part.attempts.begin(), part.attempts.end(), std::back_inserter(result.attempts));
+    std::move(part.waits.begin(), part.waits.end(), std::back_inserter(result.waits));
+  };
+  std::optional<reader> reading;
+  std::string uid;
+  for (const auto& fact : states) {
+    if (!reading || fact->uid != uid) {
+      if (reading)
+        take(*reading);
+      uid = fact->uid;
+      reading.emplace(object, uid);
+    }
+    reading->read(*fact);
+  }
+  if (reading)
+    take(*reading);
+  return result;
+}
+
+} // namespace tc::trace

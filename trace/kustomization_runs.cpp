@@ -1,0 +1,387 @@
+// How a Kustomization's attempts are read off its status. kustomize-controller patches, in this order:
+// Reconciling "Fetching manifests for revision R" with Ready Unknown; "Building manifests";
+// lastAttemptedRevision; "Detecting drift"; (apply, prune); "Running health checks"; Ready True or False; and
+// in one more patch lastAppliedRevision and history. The Ready condition's transition times are the second of
+// the start and the second of the outcome.
+
+#include "trace/facts.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+/// "Fetching manifests for revision <R> with a timeout of 30s" and its like.
+std::string revision_in(std::string_view message) {
+  constexpr std::string_view before = " for revision ";
+  constexpr std::string_view after = " with a timeout of ";
+  auto from = message.find(before);
+  if (from == std::string_view::npos)
+    return {};
+  from += before.size();
+  auto to = message.find(after, from);
+  return std::string{message.substr(from, to == std::string_view::npos ? to : to - from)};
+}
+
+/// "Applied revision: <R>"
+std::string applied_revision_in(std::string_view message) {
+  constexpr std::string_view before = "Applied revision: ";
+  return message.starts_with(before) ? std::string{message.substr(before.size())} : std::string{};
+}
+
+/// The steps in their order; a step back means that the controller has started anew.
+int step_of(std::string_view message) {
+  if (message.starts_with("Fetching"))
+    return 0;
+  if (message.starts_with("Building"))
+    return 1;
+  if (message.starts_with("Detecting drift") || message.starts_with("Applying"))
+    return 2;
+  if (message.starts_with("Running health checks"))
+    return 3;
+  return -1;
+}
+
+const char* phase_name(int step) {
+  static constexpr const char* names[] = {"fetch", "build", "apply", "health check"};
+  return names[std::clamp(step, 0, 3)];
+}
+
+/// Not an outcome: the controller has not begun.
+bool is_wait(const condition& ready) {
+  if (!ready.is_false())
+    return false;
+  return ready.reason == "DependencyNotReady" ||
+         (ready.reason == "ArtifactFailed" && ready.message.find("not found") != std::string::npos);
+}
+
+bool same_transition(const condition& left, const condition& right) {
+  return left.status == right.status && left.reason == right.reason && left.message == right.message &&
+         left.last_transition == right.last_transition;
+}
+
+/// The reader goes through the states of one UID in the order of their versions.
+class reader {
+public:
+  reader(const object_id& object, std::string uid) : object_(object), uid_(std::move(uid)) {}
+
+  void read(const observation& fact) {
+    const auto& state = *fact.state;
+    auto here = moment_of(fact);
+    if (fact.kind == observation_kind::deleted) {
+      close_wait(here);
+      if (running_)
+        interrupt(here, "Deleted");
+      last_version_ = here.version;
+      return;
+    }
+    if (first_state_) {
+      at_revision_ = state.last_attempted_revision;
+      succeeded_at_ = !at_revision_.empty() && state.last_applied_revision == at_revision_;
+    }
+    const auto* ready = state.find_condition("Ready");
+    const auto* reconciling = state.find_condition("Reconciling");
+    if (ready && is_wait(*ready)) {
+      if (running_)
+        interrupt(here, ready->reason);
+      open_wait(*ready, here);
+    } else if (ready && ready->status == "Unknown" && reconciling && reconciling->is_true()) {
+      close_wait(here);
+      progress(state, *ready, *reconciling, here);
+    } else if (ready && ready->status != "Unknown") {
+      close_wait(here);
+      conclude(state, *ready, reconciling, here);
+    }
+    first_state_ = false;
+    last_version_ = here.version;
+    previous_ = &state;
+  }
+
+  run_history take() { return std::move(out_); }
+
+private:
+  attempt& current() { return out_.attempts.back(); }
+
+  void open_wait(const condition& ready, const moment& here) {
+    if (waiting_ && out_.waits.back().reason == ready.reason)
+      return; // the same wait; its message may name another dependency now
+    close_wait(here);
+    out_.waits.push_back(
+        {object_, uid_, ready.reason, ready.message, here, ready.last_transition, {no_version, {}, false}});
+    waiting_ = true;
+  }
+
+  void close_wait(const moment& here) {
+    if (waiting_)
+      out_.waits.back().end = here;
+    waiting_ = false;
+  }
+
+  void start(const moment& here, bool seen) {
+    attempt made;
+    made.object = object_;
+    made.uid = uid_;
+    made.action = "reconcile";
+    made.first = made.last = here;
+    made.start_seen = seen;
+    made.not_before = seen ? here.version : last_version_;
+    out_.attempts.push_back(std::move(made));
+    running_ = true;
+    step_ = -1;
+    before_ = previous_ ? &previous_->applies : nullptr;
+  }
+
+  /// Whether the revision is new to the object: it has not been at it successfully since it came to it.
+  void note_revision(attempt& of) {
+    if (of.revision != at_revision_) {
+      at_revision_ = of.revision;
+      succeeded_at_ = false;
+    }
+    of.moved = !succeeded_at_;
+    if (of.result == outcome::succeeded)
+      succeeded_at_ = true;
+  }
+
+  void progress(const object_state& state, const condition& ready, const condition& reconciling,
+                const moment& here) {
+    auto revision = revision_in(reconciling.message);
+    auto step = step_of(reconciling.message);
+    // Ready stays as it is when a crashed controller starts anew: then only the step back tells.
+    bool anew = !running_ || (step >= 0 && step < step_) || ready.last_transition != current().start_second ||
+                (!revision.empty() && !current().revision.empty() && revision != current().revision);
+    if (anew) {
+      if (running_)
+        recover_or_interrupt(state, here);
+      // A list, or a watch that was interrupted, may show an attempt in its midst.
+      start(here, here.live && step <= 0);
+      current().start_second = ready.last_transition;
+    }
+    auto& now = current();
+    if (now.revision.empty())
+      now.revision = revision.empty() ? state.last_attempted_revision : revision;
+    now.generation = std::max(now.generation, ready.observed_generation);
+    now.last = here;
+    if (step >= 0 && (anew || step != step_)) {
+      end_phase(here);
+      now.phases.push_back({phase_name(step), here, {}, {}, {}, {}});
+    }
+    step_ = std::max(step, step_);
+    // The health check is over before the last patches are.
+    if (const auto* healthy = state.find_condition("Healthy");
+        healthy && step_ == 3 && healthy->status != "Unknown")
+      end_phase(here, healthy->is_true() ? "succeeded" : "failed", healthy->message);
+  }
+
+  void end_phase(const moment& here, std::string how = {}, std::string message = {}) {
+    auto& phases = current().phases;
+    if (phases.empty() || phases.back().end.version != 0)
+      return;
+    phases.back().end = here;
+    phases.back().outcome = std::move(how);
+    phases.back().message = std::move(message);
+  }
+
+  void conclude(const object_state& state, const condition& ready, const condition* reconciling,
+                const moment& here) {
+    if (!running_ && concluded_ && same_transition(*concluded_, ready)) {
+      amend(state, ready, reconciling, here);
+      return;
+    }
+    auto revision = ready.is_true() ? applied_revision_in(ready.message) : std::string{};
+    if (revision.empty() && reconciling)
+      revision = revision_in(reconciling->message);
+    if (revision.empty())
+      revision = state.last_attempted_revision;
+    if (running_ && !current().revision.empty() && revision != current().revision && !revision.empty())
+      recover_or_interrupt(state, here); // of another attempt, whose start was not seen
+    if (!running_) {
+      start(here, false);
+      current().historic = !here.live && !concluded_;
+      current().revision = revision;
+    }
+    auto& now = current();
+    if (now.revision.empty())
+      now.revision = revision;
+    end_phase(here, ready.is_true() ? "succeeded" : "failed",
+              ready.is_true() ? std::string{} : ready.message);
+    now.last = now.decided = here;
+    now.outcome_second = ready.last_transition;
+    now.generation = std::max(now.generation, ready.observed_generation);
+    now.reason = ready.reason;
+    now.message = ready.message;
+    now.result = ready.is_true()                         ? outcome::succeeded
+                 : ready.reason == "HealthCheckCanceled" ? outcome::superseded
+                                                         : outcome::failed;
+    running_ = false;
+    amended_ = false;
+    concluded_ = ready;
+    note_revision(now);
+    amend(state, ready, reconciling, here);
+  }
+
+  /// Takes what later patches of the same outcome add: history, and whether a retry is due.
+  void amend(const object_state& state, const condition& ready, const condition* reconciling,
+             const moment& here) {
+    if (out_.attempts.empty())
+      return;
+    auto& now = current();
+    const auto* stalled = state.find_condition("Stalled");
+    now.retry_due = ready.is_false() && !state.suspended && !(stalled && stalled->is_true()) &&
+                    !state.deleted && (!reconciling || reconciling->is_true());
+    if (amended_)
+      return;
+    const apply_record* record = nullptr;
+    for (const auto& entry : state.applies)
+      if (entry.revision == now.revision && entry.last_status == now.reason &&
+          std::chrono::abs(entry.last_reconciled - now.outcome_second) <= std::chrono::seconds{1})
+        record = &entry;
+    bool fresh = record && (!before_ || *before_ != state.applies);
+    bool applied = ready.is_true() && state.last_applied_revision == now.revision && state.applies.empty();
+    if (!fresh && !applied)
+      return;
+    amended_ = true;
+    if (record) {
+      now.reported = record->last_duration;
+      now.digest = record->digest;
+      now.origin_revision = record->origin_revision;
+      note_changes(now);
+      // Once the record counts several reconciliations the last of them need not be the one that mattered.
+      if (now.historic && now.result == outcome::succeeded && record->total > 1)
+        now.moved = false;
+    }
+    if (now.origin_revision.empty() && state.last_applied_revision == now.revision)
+      now.origin_revision = state.last_applied_origin_revision;
+    now.last = here;
+  }
+
+  /// The same manifests as at the last success: nothing to apply.
+  void note_changes(attempt& now) {
+    if (now.result == outcome::succeeded) {
+      if (applied_digest_)
+        now.changed = *applied_digest_ != now.digest;
+      else if (before_ && !before_->empty())
+        now.changed = last_success(*before_) != now.digest;
+      else if (before_)
+        now.changed = true; // it had never applied anything
+      applied_digest_ = now.digest;
+    }
+  }
+
+  static std::string last_success(const std::vector<apply_record>& records) {
+    for (const auto& entry : records)
+      if (entry.last_status == "ReconciliationSucceeded")
+        return entry.digest;
+    return {};
+  }
+
+  /// The states between may have been missed: then history tells how the attempt ended.
+  void recover_or_interrupt(const object_state& state, const moment& here) {
+    auto& now = current();
+    for (const auto& entry : state.applies) {
+      if (entry.revision != now.revision || entry.last_reconciled < now.start_second)
+        continue;
+      if (before_ && std::find(before_->begin(), before_->end(), entry) != before_->end())
+        continue;
+      now.result = entry.last_status == "ReconciliationSucceeded" ? outcome::succeeded
+                   : entry.last_status == "HealthCheckCanceled"   ? outcome::superseded
+                                                                  : outcome::failed;
+      now.reason = entry.last_status;
+      now.outcome_second = entry.last_reconciled;
+      now.reported = entry.last_duration;
+      now.digest = entry.digest;
+      now.origin_revision = entry.origin_revision;
+      end_phase(now.last);
+      running_ = false;
+      note_revision(now);
+      note_changes(now);
+      return;
+    }
+    interrupt(here, "Interrupted");
+  }
+
+  void interrupt(const moment& here, std::string reason) {
+    running_ = false;
+    auto& now = current();
+    if (step_ <= 0 && reason != "Interrupted" && reason != "Deleted") {
+      out_.attempts.pop_back(); // it found its artifact or dependency gone: it waits again
+      return;
+    }
+    now.result = outcome::incomplete;
+    now.reason = std::move(reason);
+    note_revision(now);
+    (void)here;
+    end_phase(now.last, "incomplete");
+  }
+
+  object_id object_;
+  std::string uid_;
+  run_history out_;
+  bool first_state_ = true;
+  bool running_ = false; ///< current() has no outcome yet
+  bool waiting_ = false; ///< the last wait lasts
+  bool amended_ = false; ///< current() has its history record
+  int step_ = -1;
+  std::uint64_t last_version_ = 0;
+  std::string at_revision_;
+  bool succeeded_at_ = false;
+  std::optional<std::string> applied_digest_;
+  std::optional<condition> concluded_;
+  const object_state* previous_ = nullptr;
+  const std::vector<apply_record>* before_ = nullptr; ///< history before the current attempt
+  friend run_history tc::trace::kustomization_history(const object_id&, const std::vector<observation_ptr>&);
+  void finish() {
+    // Still under way: whether it moves the object is known all the same.
+    if (running_) {
+      auto& now = current();
+      if (now.revision != at_revision_)
+        now.moved = true;
+      else
+        now.moved = !succeeded_at_;
+    }
+  }
+};
+
+} // namespace
+
+std::string_view to_string(outcome value) {
+  switch (value) {
+  case outcome::open:
+  case outcome::incomplete:
+    return "incomplete";
+  case outcome::succeeded:
+    return "succeeded";
+  case outcome::failed:
+    return "failed";
+  case outcome::superseded:
+    return "superseded";
+  }
+  return "incomplete";
+}
+
+run_history kustomization_history(const object_id& object, const std::vector<observation_ptr>& states) {
+  run_history result;
+  auto take = [&](reader& from) {
+    from.finish();
+    auto part = from.take();
+    std::move(part.attempts.begin(), part.attempts.end(), std::back_inserter(result.attempts));
+    std::move(part.waits.begin(), part.waits.end(), std::back_inserter(result.waits));
+  };
+  // Another UID is another object, though it has the name of one that is gone.
+  std::optional<reader> reading;
+  std::string uid;
+  for (const auto& fact : states) {
+    if (!reading || fact->uid != uid) {
+      if (reading)
+        take(*reading);
+      uid = fact->uid;
+      reading.emplace(object, uid);
+    }
+    reading->read(*fact);
+  }
+  if (reading)
+    take(*reading);
+  return result;
+}
+
+} // namespace tc::trace

@@ -1,0 +1,120 @@
+// What content a source had, when, and which return to earlier content is a change of its own.
+
+#include "messages/kinds.hpp"
+#include "trace/facts.hpp"
+#include "trace/revision.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace tc::trace {
+
+namespace {
+
+/// source-controller says in Reconciling that it has found something new before it stores it.
+bool announces(const object_state& state) {
+  const auto* reconciling = state.find_condition("Reconciling");
+  return reconciling && reconciling->is_true() && reconciling->message.starts_with("building artifact: ");
+}
+
+} // namespace
+
+std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states) {
+  std::vector<occurrence> result;
+  if (!is_source_kind(object.kind))
+    return result;
+  moment announced;
+  bool first = true;
+  std::string uid;
+  std::int64_t generation = 0;
+  bool spec_moved = false;
+  std::uint64_t moved_after = 0;
+  std::uint64_t moved_at = no_version;
+  std::uint64_t previous = 0;
+  for (const auto& fact : states) {
+    if (fact->kind == observation_kind::deleted)
+      continue;
+    const auto& state = *fact->state;
+    auto here = moment_of(*fact);
+    bool created = !fact->initial && fact->uid != uid;
+    if (created || (!first && state.generation != generation && !state.deleted)) {
+      spec_moved = true;
+      moved_after = created ? 0 : previous;
+      moved_at = here.version;
+    }
+    uid = fact->uid;
+    generation = state.generation;
+    previous = here.version;
+    if (announces(state) && announced.version == 0)
+      announced = here;
+    if (!state.artifact) {
+      first = false;
+      continue;
+    }
+    const auto& content = *state.artifact;
+    auto key = change_key_of(object, content);
+    bool known_before = first && fact->initial; // it had it already: since when is not known
+    first = false;
+    if (key.empty())
+      continue;
+    if (!result.empty() && result.back().key == key) {
+      auto& same = result.back();
+      if (same.revisions.empty() || same.revisions.back() != content.revision)
+        same.revisions.push_back(content.revision);
+      same.revision = content.revision;
+      same.updated = std::min(same.updated, content.last_update);
+      if (!announces(state))
+        announced = {};
+      continue;
+    }
+    if (!result.empty())
+      result.back().end = here;
+    occurrence made;
+    made.source = object;
+    made.key = made.change = key;
+    made.revision = content.revision;
+    made.revisions.push_back(content.revision);
+    made.origin_revision = content.origin_revision;
+    made.origin_source = content.origin_source;
+    made.digest = content.digest;
+    made.updated = content.last_update;
+    made.fetch_begin = announced;
+    made.begin = known_before ? moment{0, here.at, false} : here;
+    made.end = {no_version, {}, false};
+    made.observed_source_revision = state.observed_source_revision;
+    made.spec_moved = spec_moved && !known_before;
+    made.asked_after = moved_after;
+    made.asked_by = moved_at;
+    result.push_back(std::move(made));
+    announced = {};
+    spec_moved = false;
+  }
+  return result;
+}
+
+void name_incarnations(std::vector<occurrence>& all) {
+  std::map<std::string, std::vector<occurrence*>> by_key;
+  for (auto& each : all)
+    by_key[each.key].push_back(&each);
+  for (auto& [key, list] : by_key) {
+    // By what the sources wrote, never by arrival.
+    std::sort(list.begin(), list.end(), [](const occurrence* left, const occurrence* right) {
+      return std::tie(left->updated, left->source.namespace_name, left->source.name, left->source.kind,
+                      left->begin.version) < std::tie(right->updated, right->source.namespace_name,
+                                                      right->source.name, right->source.kind,
+                                                      right->begin.version);
+    });
+    std::set<object_id> at_it; // sources that have been at it in this incarnation
+    std::string name = key;
+    for (auto* each : list) {
+      if (!at_it.insert(each->source).second) {
+        at_it = {each->source};
+        name = incarnation_key(key, each->updated);
+      }
+      each->change = name;
+    }
+  }
+}
+
+} // namespace tc::trace

@@ -1,0 +1,88 @@
+#include "trace/span_messages.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+timestamp time_of_message(const observation& fact) {
+  const auto& message = *fact.message;
+  if (message.count == 1 && is_known(message.exact_first))
+    return message.exact_first;
+  if (fact.initial || !is_known(message.last))
+    return is_known(message.last) ? message.last : fact.received_at;
+  return std::clamp(fact.received_at, message.last, message.last + std::chrono::seconds{2});
+}
+
+span_event event_of(const observation& fact) {
+  const auto& message = *fact.message;
+  span_event result;
+  result.at = time_of_message(fact);
+  result.name = message.reason;
+  result.attributes.push_back({"message", message.text});
+  if (!message.severity.empty())
+    result.attributes.push_back({"severity", message.severity});
+  return result;
+}
+
+/// The same message from an Event and from a post is one.
+void merge(std::vector<span_event>& events) {
+  auto text = [](const span_event& each) { return std::get<std::string>(each.attributes.front().value); };
+  std::sort(events.begin(), events.end(), [&](const span_event& left, const span_event& right) {
+    return std::tuple{left.name, text(left), left.at, left.attributes.size()} <
+           std::tuple{right.name, text(right), right.at, right.attributes.size()};
+  });
+  std::vector<span_event> kept;
+  for (auto& each : events) {
+    bool twin = !kept.empty() && kept.back().name == each.name && text(kept.back()) == text(each) &&
+                each.at - kept.back().at <= std::chrono::seconds{1};
+    if (!twin)
+      kept.push_back(std::move(each));
+  }
+  std::stable_sort(kept.begin(), kept.end(),
+                   [](const span_event& left, const span_event& right) { return left.at < right.at; });
+  events = std::move(kept);
+}
+
+bool passes(const analysis& all, const observation& fact) {
+  return !all.options.message_filter || all.options.message_filter(fact.message->text);
+}
+
+} // namespace
+
+std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysis& all) {
+  std::map<std::size_t, std::vector<span_event>> result;
+  for (const auto& [object, list] : all.attempts_of) {
+    for (const auto& fact : all.timelines.at(object).messages) {
+      if (!passes(all, *fact))
+        continue;
+      if (auto index = all.attempt_of_message(object, *fact->message); index != no_attempt)
+        result[index].push_back(event_of(*fact));
+    }
+  }
+  for (auto& [index, events] : result)
+    merge(events);
+  return result;
+}
+
+std::vector<span_event> messages_of_content(const analysis& all, const occurrence& content) {
+  std::vector<span_event> result;
+  const auto* line = all.find(content.source);
+  if (!line)
+    return result;
+  for (const auto& fact : line->messages) {
+    const auto& message = *fact->message;
+    if (message.count != 1 || !passes(all, *fact))
+      continue;
+    if (std::find(content.revisions.begin(), content.revisions.end(), message.revision) ==
+        content.revisions.end())
+      continue;
+    if (std::chrono::abs(message.last - content.updated) <= std::chrono::seconds{2})
+      result.push_back(event_of(*fact));
+  }
+  merge(result);
+  return result;
+}
+
+} // namespace tc::trace

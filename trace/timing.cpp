@@ -1,0 +1,94 @@
+#include "trace/timing.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+/// "Reconciliation finished in 1.211438s, next run in 10m0s"
+std::optional<duration> finish_duration(std::string_view text) {
+  constexpr std::string_view before = "Reconciliation finished in ";
+  if (!text.starts_with(before))
+    return {};
+  text.remove_prefix(before.size());
+  return parse_go_duration(text.substr(0, text.find(',')));
+}
+
+/// `finish` is the message of its finish, which measures the whole reconciliation, and whose Event's name has
+/// the nanosecond of its making.
+void time_attempt(const message_fact* finish, attempt& of) {
+  bool helm = of.object.kind == "HelmRelease";
+  auto reported = of.reported;
+  if (finish)
+    reported = finish_duration(finish->text);
+  auto decided = of.decided.version != 0       ? time_of(helm ? of.decided : of.last, of.outcome_second)
+                 : is_known(of.outcome_second) ? of.outcome_second
+                 : of.last.live                ? of.last.at
+                                               : of.start_second;
+  if (finish && !of.last.live && is_known(finish->exact_first) && finish->count == 1 &&
+      std::chrono::abs(finish->exact_first - of.outcome_second) <= std::chrono::seconds{2})
+    decided = finish->exact_first;
+  of.end = decided;
+  if (reported)
+    of.start = decided - *reported;
+  else if (of.first.live && of.first.version < of.last.version)
+    of.start = time_of(of.first, of.start_second);
+  else
+    of.start = is_known(of.start_second) ? std::min(of.start_second, decided) : decided;
+  // A remediation or test comes after the action that was measured.
+  if (helm)
+    for (const auto& each : of.phases)
+      if (each.end.version > of.decided.version && each.end.live)
+        of.end = std::max(of.end, each.end.at);
+  of.start = std::min(of.start, of.end);
+}
+
+/// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history.
+bool closer(const message_fact& candidate, const message_fact& best, const attempt& of) {
+  auto miss = [&](const message_fact& each) {
+    auto lasted = finish_duration(each.text).value_or(duration{});
+    return of.reported ? std::chrono::abs(lasted - *of.reported) : each.last - of.outcome_second;
+  };
+  return std::pair{miss(candidate), candidate.text} < std::pair{miss(best), best.text};
+}
+
+} // namespace
+
+timestamp time_of(const moment& seen, timestamp written) {
+  if (!seen.live || seen.version == 0)
+    return is_known(written) ? written : seen.at;
+  if (!is_known(written))
+    return seen.at;
+  // The second is truncated, and a patch takes a moment to arrive.
+  return std::clamp(seen.at, written, written + std::chrono::seconds{2});
+}
+
+void time_attempts(analysis& all) {
+  for (const auto& [object, list] : all.attempts_of) {
+    const auto& line = all.timelines.at(object);
+    // Finish messages by second, so that each attempt finds its own without going through all.
+    std::map<timestamp, std::vector<const message_fact*>> finishes;
+    for (const auto& fact : line.messages)
+      if (fact->message->reason == "ReconciliationSucceeded" && finish_duration(fact->message->text))
+        finishes[fact->message->last].push_back(fact->message.operator->());
+    for (auto index : list) {
+      auto& of = all.attempts[index];
+      const message_fact* finish = nullptr;
+      if (of.result == outcome::succeeded && is_known(of.outcome_second))
+        for (auto second : {of.outcome_second, of.outcome_second + std::chrono::seconds{1}}) {
+          auto found = finishes.find(second);
+          if (found == finishes.end())
+            continue;
+          for (const auto* each : found->second) {
+            bool of_another = each->count == 1 && !each->revision.empty() && each->revision != of.revision;
+            if (!of_another && (!finish || closer(*each, *finish, of)))
+              finish = each;
+          }
+        }
+      time_attempt(finish, of);
+    }
+  }
+}
+
+} // namespace tc::trace
