@@ -72,7 +72,7 @@ struct http_serving : testing::Test {
        {"GET", "/throws", [](const server_request&) -> server_response { throw std::runtime_error{"no"}; }},
        {"POST", "/echo", [](const server_request& request) {
           return server_response{200, request.method + ' ' + request.path + '?' + request.query + ' ' +
-                                        std::string{request.header("x-name")} + ' ' + request.body + '\n'};
+                                          std::string{request.header("x-name")} + ' ' + request.body + '\n'};
         }}}};
   std::unique_ptr<http_server> server;
 
