@@ -87,7 +87,7 @@ void delivery_queue::make_room(std::size_t spans, std::size_t bytes, std::vector
   while (!waiting_.empty() && !has_room_for(spans, bytes)) {
     auto oldest = std::move(waiting_.front());
     waiting_.pop_front();
-    settle_share(oldest, oldest->spans.size(), trace_fate::dropped, overflow, finished);
+    settle_share(oldest, oldest->spans.size(), 0, trace_fate::dropped, overflow, finished);
   }
 }
 
@@ -287,19 +287,20 @@ void delivery_queue::set_encoder(std::shared_ptr<const span_encoder> encoder) {
 
 void delivery_queue::settle(const encoded_batch& batch, trace_fate fate, const attempt_result& result,
                             std::vector<finished_trace>& finished) {
-  for (const auto& share : batch.shares)
-    settle_share(share.trace, share.count, fate, result, finished);
-  if (fate != trace_fate::delivered)
-    return;
-  // Whose spans a partial success refused is not said; they count as refused all the same.
-  auto refused = std::min<std::uint64_t>(
-      batch.span_count, static_cast<std::uint64_t>(std::max<std::int64_t>(0, result.rejected_spans)));
-  counts_.delivered -= refused;
-  counts_.refused += refused;
+  auto refused = fate == trace_fate::delivered
+                     ? static_cast<std::size_t>(std::clamp<std::int64_t>(
+                           result.rejected_spans, 0, static_cast<std::int64_t>(batch.span_count)))
+                     : 0;
+  for (const auto& share : batch.shares) {
+    auto of_share = std::min(refused, share.count);
+    refused -= of_share;
+    settle_share(share.trace, share.count, of_share, fate, result, finished);
+  }
 }
 
-void delivery_queue::settle_share(const completed_trace_ptr& trace, std::size_t spans, trace_fate fate,
-                                  const attempt_result& result, std::vector<finished_trace>& finished) {
+void delivery_queue::settle_share(const completed_trace_ptr& trace, std::size_t spans, std::size_t refused,
+                                  trace_fate fate, const attempt_result& result,
+                                  std::vector<finished_trace>& finished) {
   auto found = entries_.find(trace.get());
   if (found == entries_.end())
     return;
@@ -307,8 +308,9 @@ void delivery_queue::settle_share(const completed_trace_ptr& trace, std::size_t 
   settled.open_spans -= spans;
   switch (fate) {
   case trace_fate::delivered:
-    counts_.delivered += spans;
-    settled.delivered_spans += spans;
+    counts_.delivered += spans - refused;
+    counts_.refused += refused;
+    settled.delivered_spans += spans - refused;
     break;
   case trace_fate::refused:
     counts_.refused += spans;

@@ -60,6 +60,8 @@ std::string_view to_string(trace_fate fate);
 struct finished_trace {
   completed_trace_ptr trace;
   trace_fate fate = trace_fate::delivered;
+  /// Less than all when a batch failed, or was taken in part: which spans a partial success refused is not
+  /// said, so the count is taken off the first traces of the batch.
   std::size_t delivered_spans = 0;
   std::string reason;  ///< of the attempt that decided, a word for metrics
   std::string message; ///< of the same, for people
@@ -157,7 +159,7 @@ private:
                    std::vector<finished_trace>& finished);
   void settle(const encoded_batch& batch, trace_fate fate, const attempt_result& result,
               std::vector<finished_trace>& finished);
-  void settle_share(const completed_trace_ptr& trace, std::size_t spans, trace_fate fate,
+  void settle_share(const completed_trace_ptr& trace, std::size_t spans, std::size_t refused, trace_fate fate,
                     const attempt_result& result, std::vector<finished_trace>& finished);
 
   // -- data members ---
