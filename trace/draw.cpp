@@ -332,7 +332,7 @@ private:
         const auto& candidate = all_.waits[each];
         if (candidate.uid != run.uid || candidate.reason == "ArtifactFailed" ||
             candidate.end.version > run.first.version || candidate.end.version < since.version ||
-            (before && candidate.end.version < before->first.version))
+            (before && candidate.end.version <= before->first.version))
           continue;
         auto from = candidate.begin.version < since.version
                         ? time_of(since, {})
@@ -363,6 +363,8 @@ private:
 
   moment content_begin(const attempt& run) const {
     moment result;
+    if (run.cause && all_.attempts[*run.cause].key == key_ && run.attribution != "source-revision")
+      return all_.attempts[*run.cause].first;
     if (run.source)
       for (auto index : change_.contents)
         if (all_.contents[index].source == *run.source && result.version == 0)

@@ -25,6 +25,7 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
   if (!is_source_kind(object.kind))
     return result;
   moment announced;
+  bool announcing = false;
   bool first = true;
   std::string uid;
   std::int64_t generation = 0;
@@ -46,8 +47,9 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     uid = fact->uid;
     generation = state.generation;
     previous = here.version;
-    if (announces(state) && announced.version == 0)
+    if (announces(state) && !announcing)
       announced = here;
+    announcing = announces(state);
     if (!state.artifact) {
       first = false;
       continue;
@@ -64,8 +66,6 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
         same.revisions.push_back(content.revision);
       same.revision = content.revision;
       same.updated = std::min(same.updated, content.last_update);
-      if (!announces(state))
-        announced = {};
       continue;
     }
     if (!result.empty())

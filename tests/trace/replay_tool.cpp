@@ -3,6 +3,7 @@
 // Adds a whole recording to one ledger and prints the trace of every change as OTLP/JSON, for check-truth to
 // judge.
 
+#include "tests/support/live_replay.hpp"
 #include "tests/support/recording.hpp"
 #include "tests/trace/otlp_json.hpp"
 #include "trace/assemble.hpp"
@@ -36,11 +37,12 @@ void print_tree(const tc::completed_trace& trace) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--tree]\n";
+    std::cerr << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--live] [--tree]\n";
     return 2;
   }
   std::vector<tc::observation_ptr> facts = tc::test::load_stream(argv[1]);
   bool tree = false;
+  bool live = false;
   for (int at = 2; at < argc; ++at) {
     if (std::strcmp(argv[at], "--posts") == 0 && at + 1 < argc) {
       auto more = tc::test::load_posts(argv[++at]);
@@ -50,12 +52,29 @@ int main(int argc, char** argv) {
       std::shuffle(facts.begin(), facts.end(), random);
     } else if (std::strcmp(argv[at], "--tree") == 0) {
       tree = true;
+    } else if (std::strcmp(argv[at], "--live") == 0) {
+      live = true;
     }
   }
-  tc::trace::ledger ledger;
-  for (const auto& fact : facts)
-    ledger.add(fact);
-  for (const auto& trace : tc::trace::assemble_all(ledger, {})) {
+  std::vector<tc::completed_trace> traces;
+  if (live) {
+    std::stable_sort(facts.begin(), facts.end(), [](const auto& left, const auto& right) {
+      return left->received_at < right->received_at;
+    });
+    tc::test::live_replay replay;
+    for (const auto& fact : facts)
+      replay.observe(fact);
+    replay.finish();
+    traces = replay.exported();
+    for (const auto& line : replay.log())
+      std::cerr << line << '\n';
+  } else {
+    tc::trace::ledger ledger;
+    for (const auto& fact : facts)
+      ledger.add(fact);
+    traces = tc::trace::assemble_all(ledger, {});
+  }
+  for (const auto& trace : traces) {
     std::cout << tc::test::otlp_json(trace).dump() << '\n';
     if (tree)
       print_tree(trace);

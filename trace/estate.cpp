@@ -1,0 +1,383 @@
+#include "trace/estate.hpp"
+
+#include "messages/kinds.hpp"
+#include "trace/analysis.hpp"
+#include "trace/revision.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+constexpr std::size_t contents_kept_of_a_source = 32;
+
+/// The objects that this one is connected with, whether or not they have been seen.
+std::vector<object_id> connections_of(const observation& fact) {
+  std::vector<object_id> result;
+  if (!fact.state)
+    return result;
+  const auto& state = *fact.state;
+  for (const auto& reference : {state.source_ref, state.chart_ref})
+    if (reference)
+      result.push_back(*reference);
+  for (const auto* list : {&state.sources, &state.depends_on, &state.values_from})
+    result.insert(result.end(), list->begin(), list->end());
+  if (auto slash = state.helm_chart.find('/'); slash != std::string::npos)
+    result.push_back({"source.toolkit.fluxcd.io", "HelmChart", state.helm_chart.substr(0, slash),
+                      state.helm_chart.substr(slash + 1)});
+  for (const auto& [group, kind] : {std::pair{"helm.toolkit.fluxcd.io", "HelmRelease"},
+                                    std::pair{"kustomize.toolkit.fluxcd.io", "Kustomization"}}) {
+    auto name = state.label(std::string{group} + "/name");
+    if (!name.empty())
+      result.push_back(
+          {group, kind, std::string{state.label(std::string{group} + "/namespace")}, std::string{name}});
+  }
+  // Values of a release are applied by whoever has them in its inventory.
+  for (const auto& each : state.inventory)
+    if (each.kind == "ConfigMap" || each.kind == "Secret")
+      result.push_back(each);
+  // Sources at the same content share a change.
+  if (state.artifact)
+    if (auto key = change_key_of(fact.object, *state.artifact); !key.empty())
+      result.push_back({"", "", "", key});
+  return result;
+}
+
+/// What must change for a fact to make a change known, or to open one again.
+std::string signature_of(const observation& fact) {
+  const auto& state = *fact.state;
+  if (is_source_kind(fact.object.kind))
+    return state.artifact ? state.artifact->revision + ' ' + state.artifact->origin_revision : std::string{};
+  if (is_workload_kind(fact.object.kind))
+    return {};
+  std::string result = state.last_attempted_revision + ' ' + state.last_attempted_revision_digest + ' ' +
+                       state.last_attempted_config_digest + ' ' +
+                       std::to_string(state.last_attempted_generation);
+  return result;
+}
+
+/// The same for how it went; nothing while that is not known.
+std::optional<std::string> result_in(const observation& fact) {
+  const auto* ready = fact.state->find_condition("Ready");
+  if (!ready || ready->status == "Unknown" || is_source_kind(fact.object.kind) ||
+      is_workload_kind(fact.object.kind))
+    return {};
+  return ready->is_true() ? "ready" : "not ready: " + ready->reason;
+}
+
+} // namespace
+
+struct estate::impl {
+  assembly_options options;
+  estate_limits limits;
+
+  struct object_memory {
+    std::map<std::uint64_t, observation_ptr> states;
+    std::map<std::string, observation_ptr> messages;
+    std::string signature;
+    std::string result;
+    bool truncated = false; ///< earlier states are gone
+    std::set<std::uint64_t>
+        content_states; ///< of a source: states in which it first had a content; kept longer
+  };
+
+  struct recent_fact {
+    object_id object;
+    std::uint64_t version = 0; ///< of a state
+    std::string identity;      ///< of a message
+    std::size_t bytes = 0;
+  };
+
+  std::map<object_id, object_memory> objects;
+  std::deque<recent_fact> recent;
+  std::size_t facts = 0;
+  std::size_t bytes = 0;
+
+  // Connected objects, as a forest of disjoint sets.
+  std::unordered_map<object_id, object_id> parent;
+  std::unordered_map<object_id, std::vector<object_id>> members; ///< by representative
+  std::unordered_map<object_id, std::set<std::string>> open_in;  ///< open changes, by representative
+  std::unordered_map<std::string, object_id> open;               ///< an object of each open change
+  std::set<std::string> reseeds;
+
+  object_id find(const object_id& object) {
+    auto here = parent.try_emplace(object, object);
+    if (here.second) {
+      members[object].push_back(object);
+      return object;
+    }
+    object_id root = here.first->second;
+    while (parent[root] != root)
+      root = parent[root];
+    // Shorten the path for the next time.
+    for (object_id at = object; at != root;) {
+      auto next = parent[at];
+      parent[at] = root;
+      at = next;
+    }
+    return root;
+  }
+
+  void connect(const object_id& left, const object_id& right) {
+    auto into = find(left);
+    auto from = find(right);
+    if (into == from)
+      return;
+    if (members[into].size() < members[from].size())
+      std::swap(into, from);
+    // Facts of either side belong to the open changes of the other from now on.
+    bool any_from = has_facts(from);
+    bool any_into = has_facts(into);
+    if (any_from)
+      reseeds.insert(open_in[into].begin(), open_in[into].end());
+    if (any_into)
+      reseeds.insert(open_in[from].begin(), open_in[from].end());
+    parent[from] = into;
+    auto& grown = members[into];
+    auto& moved = members[from];
+    grown.insert(grown.end(), moved.begin(), moved.end());
+    members.erase(from);
+    open_in[into].merge(open_in[from]);
+    open_in.erase(from);
+  }
+
+  bool has_facts(const object_id& root) {
+    const auto& list = members[root];
+    return std::any_of(list.begin(), list.end(),
+                       [&](const object_id& each) { return objects.contains(each); });
+  }
+
+  /// Takes the fact in; false when it was known.
+  bool remember(const observation_ptr& fact) {
+    auto& memory = objects[fact->object];
+    recent_fact entry{fact->object, 0, {}, fact->byte_size()};
+    bool state = fact->state.has_value();
+    if (state) {
+      entry.version = fact->resource_version;
+      auto [place, added] = memory.states.try_emplace(entry.version, fact);
+      if (!added)
+        return improve(place->second, fact);
+      if (is_source_kind(fact->object.kind) && fact->state->artifact) {
+        auto before = place == memory.states.begin() ? nullptr : std::prev(place)->second.get();
+        if (!before || !before->state->artifact ||
+            before->state->artifact->revision != fact->state->artifact->revision)
+          memory.content_states.insert(entry.version);
+      }
+    } else {
+      entry.identity = fact->identity();
+      auto [place, added] = memory.messages.try_emplace(entry.identity, fact);
+      if (!added)
+        return improve(place->second, fact);
+    }
+    ++facts;
+    bytes += entry.bytes;
+    recent.push_back(std::move(entry));
+    evict();
+    return true;
+  }
+
+  static bool improve(observation_ptr& known, const observation_ptr& fact) {
+    bool better = known->initial != fact->initial ? !fact->initial : fact->received_at < known->received_at;
+    if (better)
+      known = fact;
+    return better;
+  }
+
+  /// Forgets the oldest facts, but of each object its latest state, and of a source where its recent contents
+  /// began.
+  void evict() {
+    std::size_t kept = 0;
+    while (recent.size() > limits.facts || (bytes > limits.bytes && recent.size() > kept + 1)) {
+      auto oldest = std::move(recent.front());
+      recent.pop_front();
+      auto found = objects.find(oldest.object);
+      if (found == objects.end())
+        continue;
+      auto& memory = found->second;
+      if (oldest.identity.empty()) {
+        bool latest = !memory.states.empty() && memory.states.rbegin()->first == oldest.version &&
+                      memory.states.rbegin()->second->kind != observation_kind::deleted;
+        while (memory.content_states.size() > contents_kept_of_a_source) {
+          auto version = *memory.content_states.begin();
+          memory.content_states.erase(memory.content_states.begin());
+          if (version < oldest.version)
+            drop_state(memory, version);
+        }
+        if (memory.content_states.contains(oldest.version))
+          continue; // leaves the window, stays in memory
+        if (latest) {
+          pinned_.push_back(oldest);
+          continue;
+        }
+        drop_state(memory, oldest.version);
+      } else if (memory.messages.erase(oldest.identity) > 0) {
+        --facts;
+        bytes -= oldest.bytes;
+      }
+      if (memory.states.empty() && memory.messages.empty()) {
+        objects.erase(found);
+        ++gone_;
+      }
+    }
+    // What was kept as the latest state is dropped once it no longer is.
+    if (pinned_.size() > objects.size() + 64) {
+      std::vector<recent_fact> still;
+      for (auto& each : pinned_) {
+        auto found = objects.find(each.object);
+        if (found == objects.end() || !found->second.states.contains(each.version))
+          continue;
+        if (found->second.states.rbegin()->first == each.version)
+          still.push_back(std::move(each));
+        else
+          drop_state(found->second, each.version);
+      }
+      pinned_ = std::move(still);
+    }
+    if (gone_ > objects.size() + 1024)
+      rebuild();
+  }
+
+  void drop_state(object_memory& memory, std::uint64_t version) {
+    auto found = memory.states.find(version);
+    if (found == memory.states.end())
+      return;
+    --facts;
+    bytes -= std::min(bytes, found->second->byte_size());
+    memory.states.erase(found);
+    memory.truncated = true;
+  }
+
+  /// Draws the connections anew from what is still known, so that names of long gone objects do not pile up.
+  void rebuild() {
+    gone_ = 0;
+    parent.clear();
+    members.clear();
+    open_in.clear();
+    auto due = reseeds;
+    for (const auto& [object, memory] : objects)
+      for (const auto& [version, fact] : memory.states)
+        for (const auto& other : connections_of(*fact))
+          connect(object, other);
+    reseeds = std::move(due);
+    for (const auto& [key, anchor] : open)
+      open_in[find(anchor)].insert(key);
+  }
+
+  /// All that is known of the objects connected with this one. Where earlier states were forgotten, the first
+  /// one left is no creation.
+  std::vector<observation_ptr> facts_around(const object_id& anchor) {
+    std::vector<observation_ptr> result;
+    for (const auto& object : members[find(anchor)]) {
+      auto found = objects.find(object);
+      if (found == objects.end())
+        continue;
+      bool first = found->second.truncated;
+      for (const auto& [version, fact] : found->second.states) {
+        if (first && !fact->initial) {
+          auto copy = std::make_shared<observation>(*fact);
+          copy->initial = true;
+          result.push_back(std::move(copy));
+        } else {
+          result.push_back(fact);
+        }
+        first = false;
+      }
+      for (const auto& [identity, fact] : found->second.messages)
+        result.push_back(fact);
+    }
+    return result;
+  }
+
+  /// The changes in which the object has a part, by a look at everything connected with it.
+  std::set<std::string> changes_of(const object_id& object) {
+    ledger around;
+    for (auto& fact : facts_around(object))
+      around.add(std::move(fact));
+    analysis all{around, options};
+    std::set<std::string> result;
+    if (auto found = all.contents_of.find(object); found != all.contents_of.end())
+      for (auto index : found->second)
+        if (index == found->second.back())
+          result.insert(all.contents[index].change);
+    if (auto found = all.attempts_of.find(object); found != all.attempts_of.end())
+      result.insert(all.attempts[found->second.back()].key);
+    result.erase(std::string{});
+    return result;
+  }
+
+  void open_change(const std::string& key, const object_id& anchor) {
+    if (open.try_emplace(key, anchor).second)
+      open_in[find(anchor)].insert(key);
+  }
+
+  std::vector<recent_fact> pinned_;
+  std::size_t gone_ = 0;
+};
+
+estate::estate(assembly_options options, estate_limits limits) : impl_(std::make_unique<impl>()) {
+  impl_->options = std::move(options);
+  impl_->limits = limits;
+}
+
+estate::~estate() = default;
+estate::estate(estate&&) noexcept = default;
+estate& estate::operator=(estate&&) noexcept = default;
+
+std::vector<std::string> estate::observe(const observation_ptr& fact) {
+  if (!fact || !impl_->remember(fact))
+    return {};
+  for (const auto& other : connections_of(*fact))
+    impl_->connect(fact->object, other);
+  if (fact->state && fact->kind != observation_kind::deleted) {
+    auto signature = signature_of(*fact);
+    auto& memory = impl_->objects[fact->object];
+    // States of one object arrive in their order, save that a list may repeat an old one.
+    bool latest = !memory.states.empty() && memory.states.rbegin()->first == fact->resource_version;
+    auto result = result_in(*fact);
+    if (latest && (signature != memory.signature || (result && *result != memory.result))) {
+      memory.signature = signature;
+      if (result)
+        memory.result = *result;
+      if (!signature.empty())
+        for (const auto& key : impl_->changes_of(fact->object))
+          impl_->open_change(key, fact->object);
+    }
+  }
+  const auto& open = impl_->open_in[impl_->find(fact->object)];
+  return {open.begin(), open.end()};
+}
+
+std::vector<std::string> estate::take_reseeds() {
+  std::vector<std::string> result;
+  for (const auto& key : impl_->reseeds)
+    if (impl_->open.contains(key))
+      result.push_back(key);
+  impl_->reseeds.clear();
+  return result;
+}
+
+std::vector<observation_ptr> estate::evidence(const std::string& key) const {
+  auto found = impl_->open.find(key);
+  if (found == impl_->open.end())
+    return {};
+  return impl_->facts_around(found->second);
+}
+
+void estate::forget(const std::string& key) {
+  auto found = impl_->open.find(key);
+  if (found == impl_->open.end())
+    return;
+  impl_->open_in[impl_->find(found->second)].erase(key);
+  impl_->open.erase(found);
+}
+
+std::size_t estate::size() const {
+  return impl_->facts;
+}
+
+std::size_t estate::byte_size() const {
+  return impl_->bytes;
+}
+
+} // namespace tc::trace

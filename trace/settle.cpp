@@ -1,0 +1,122 @@
+#include "trace/settle.hpp"
+
+#include "trace/analysis.hpp"
+#include "trace/timing.hpp"
+
+#include <algorithm>
+
+namespace tc::trace {
+
+namespace {
+
+/// The first and last thing known of a change: by arrival where it was live, else by what controllers wrote.
+struct activity {
+  timestamp first;
+  timestamp last;
+
+  void note(timestamp at) {
+    if (!is_known(at))
+      return;
+    if (!is_known(first) || at < first)
+      first = at;
+    last = std::max(last, at);
+  }
+};
+
+timestamp arrival(const moment& seen, timestamp written) {
+  return seen.live && seen.version != 0 ? seen.at : written;
+}
+
+activity activity_of(const analysis& all, const change_facts& change) {
+  activity result;
+  for (auto index : change.contents)
+    result.note(arrival(all.contents[index].begin, all.contents[index].updated));
+  for (auto index : change.attempts) {
+    const auto& run = all.attempts[index];
+    result.note(arrival(run.first, run.start));
+    result.note(arrival(run.last, run.end));
+    for (const auto& each : run.phases)
+      if (each.end.version != 0 && each.end.live)
+        result.note(each.end.at);
+  }
+  for (const auto& each : change.waits) {
+    if (each.begin.live)
+      result.note(each.begin.at);
+    if (each.end.live && each.end.version != no_version)
+      result.note(each.end.at);
+  }
+  for (auto index : change.removals) {
+    const auto& gone = all.removals[index];
+    if (gone.begin.live)
+      result.note(gone.begin.at);
+    if (gone.end.live)
+      result.note(gone.end.at);
+  }
+  for (auto index : change.rollouts) {
+    const auto& rolled = all.rollouts[index];
+    result.note(arrival(rolled.begin, rolled.begin_second));
+    if (rolled.end.live)
+      result.note(rolled.end.at);
+  }
+  return result;
+}
+
+/// Work of the change that goes on by itself: pods that roll out, objects that are being deleted.
+bool under_way(const analysis& all, const change_facts& change) {
+  return std::any_of(change.rollouts.begin(), change.rollouts.end(),
+                     [&](std::size_t index) {
+                       const auto& each = all.rollouts[index];
+                       auto by = all.attempts[each.cause].result;
+                       return each.result == outcome::open &&
+                              (by == outcome::succeeded || by == outcome::open);
+                     }) ||
+         std::any_of(change.removals.begin(), change.removals.end(),
+                     [&](std::size_t index) { return all.removals[index].end.version == no_version; });
+}
+
+bool selects_something(const analysis& all, const change_facts& change) {
+  auto any = [&](const auto& list, auto object) {
+    return std::any_of(list.begin(), list.end(),
+                       [&](const auto& each) { return all.selected(object(each)); });
+  };
+  return any(change.attempts, [&](std::size_t each) { return all.attempts[each].object; }) ||
+         any(change.waits, [&](const lingering& each) { return each.object; }) ||
+         any(change.removals, [&](std::size_t each) { return all.removals[each].object; });
+}
+
+} // namespace
+
+settle_verdict judge(const ledger& facts, const std::string& key, const assembly_options& options,
+                     timestamp now) {
+  analysis all{facts, options};
+  settle_verdict result;
+  auto found = all.changes.find(key);
+  if (found == all.changes.end()) {
+    result.settled = true;
+    result.reason = settle_reason::unknown;
+    result.wanted = false;
+    return result;
+  }
+  const auto& change = found->second;
+  auto active = activity_of(all, change);
+  result.first_activity = active.first;
+  result.last_activity = active.last;
+  result.wanted = selects_something(all, change) || options.include_unused;
+  if (key.starts_with("drift:"))
+    result.wanted = result.wanted && options.include_drift;
+  auto deadline = active.first + options.timeout;
+  bool open = !change.pending.empty() || under_way(all, change);
+  auto quiet_at = active.last + options.settle_after;
+  if (!open && now >= quiet_at) {
+    result.settled = true;
+    result.reason = change.passed_over.empty() ? settle_reason::complete : settle_reason::superseded;
+  } else if (now >= deadline) {
+    result.settled = true;
+    result.reason = settle_reason::timeout;
+  } else {
+    result.ask_again = open ? deadline : std::min(quiet_at, deadline);
+  }
+  return result;
+}
+
+} // namespace tc::trace
