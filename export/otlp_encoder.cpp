@@ -1,102 +1,171 @@
 #include "export/otlp_encoder.hpp"
 
+#include "export/protobuf_writer.hpp"
 #include "export/resource_groups.hpp"
 #include "export/text.hpp"
 #include "version.hpp"
 
-#include "opentelemetry/proto/collector/trace/v1/trace_service.pb.h"
-
-#include <google/protobuf/arena.h>
-#include <google/protobuf/io/coded_stream.h>
-
 #include <algorithm>
+#include <bit>
 
 namespace tc::exporting {
 
 namespace {
 
-namespace otlp = opentelemetry::proto;
-using google::protobuf::Arena;
-using key_values = google::protobuf::RepeatedPtrField<otlp::common::v1::KeyValue>;
-
-/// proto3 strings must be UTF-8: receivers refuse a whole request for one bad byte.
-void set_text(std::string* field, std::string_view text) {
-  if (is_valid_utf8(text))
-    field->assign(text);
-  else
-    *field = to_valid_utf8(text);
-}
-
-void write_value(otlp::common::v1::AnyValue& out, const attribute_value& value) {
-  struct visitor {
-    otlp::common::v1::AnyValue& out;
-    void operator()(const std::string& x) const { set_text(out.mutable_string_value(), x); }
-    void operator()(bool x) const { out.set_bool_value(x); }
-    void operator()(std::int64_t x) const { out.set_int_value(x); }
-    void operator()(double x) const { out.set_double_value(x); }
-    void operator()(const std::vector<std::string>& x) const {
-      auto* list = out.mutable_array_value(); // also when it is empty, so that it stays a list
-      for (const auto& entry : x)
-        set_text(list->add_values()->mutable_string_value(), entry);
-    }
-  };
-  std::visit(visitor{out}, value);
-}
-
-void write_attributes(key_values& out, const std::vector<attribute>& attributes) {
-  out.Reserve(static_cast<int>(attributes.size()));
-  for (const auto& entry : attributes) {
-    auto* pair = out.Add();
-    set_text(pair->mutable_key(), entry.key);
-    write_value(*pair->mutable_value(), entry.value);
-  }
-}
-
-template <class Id>
-void set_id(std::string* field, const Id& id) {
-  field->assign(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
-}
+/// Field numbers of opentelemetry-proto; export/proto has the messages in full.
+namespace field {
+// AnyValue
+constexpr std::uint32_t string_value = 1, bool_value = 2, int_value = 3, double_value = 4, array_value = 5;
+// ArrayValue
+constexpr std::uint32_t values = 1;
+// KeyValue
+constexpr std::uint32_t key = 1, value = 2;
+// Resource, and InstrumentationScope
+constexpr std::uint32_t resource_attributes = 1, scope_name = 1, scope_version = 2;
+// ExportTraceServiceRequest, ResourceSpans, ScopeSpans
+constexpr std::uint32_t resource_spans = 1, resource = 1, scope_spans = 2, scope = 1, spans = 2;
+// Span
+constexpr std::uint32_t trace_id = 1, span_id = 2, trace_state = 3, parent_span_id = 4, name = 5, kind = 6,
+                        start_time = 7, end_time = 8, attributes = 9, events = 11, links = 13, status = 15,
+                        flags = 16;
+// Span.Event, Span.Link, Status
+constexpr std::uint32_t event_time = 1, event_name = 2, event_attributes = 3, link_trace_id = 1,
+                        link_span_id = 2, link_attributes = 4, status_message = 2, status_code = 3;
+} // namespace field
 
 /// OTLP has no time before 1970.
 std::uint64_t unix_nanos(timestamp at) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, at.time_since_epoch().count()));
 }
 
-void write_span(otlp::trace::v1::Span& out, const span& source, const completed_trace& trace) {
-  set_id(out.mutable_trace_id(), trace.id);
-  set_id(out.mutable_span_id(), source.id);
-  if (!trace.trace_state.empty())
-    set_text(out.mutable_trace_state(), trace.trace_state);
-  if (!source.parent.is_zero())
-    set_id(out.mutable_parent_span_id(), source.parent);
-  set_text(out.mutable_name(), source.name);
-  out.set_kind(static_cast<otlp::trace::v1::Span::SpanKind>(source.kind));
-  out.set_start_time_unix_nano(unix_nanos(source.start));
-  out.set_end_time_unix_nano(unix_nanos(source.end));
-  write_attributes(*out.mutable_attributes(), source.attributes);
-  for (const auto& event : source.events) {
-    auto* entry = out.add_events();
-    entry->set_time_unix_nano(unix_nanos(event.at));
-    set_text(entry->mutable_name(), event.name);
-    write_attributes(*entry->mutable_attributes(), event.attributes);
-  }
-  for (const auto& link : source.links) {
-    auto* entry = out.add_links();
-    set_id(entry->mutable_trace_id(), link.trace);
-    set_id(entry->mutable_span_id(), link.span);
-    write_attributes(*entry->mutable_attributes(), link.attributes);
-  }
-  if (source.status != span_status::unset) {
-    out.mutable_status()->set_code(static_cast<otlp::trace::v1::Status::StatusCode>(source.status));
-    if (source.status == span_status::error)
-      set_text(out.mutable_status()->mutable_message(), source.status_message);
-  }
-  out.set_flags(exported_trace_flags);
+template <class Id>
+std::string_view raw(const Id& id) {
+  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
 }
 
-/// Bytes of a message of `size` bytes as a field of a number below 16: tag, length, content.
-std::size_t framed(std::size_t size) {
-  return 1 + google::protobuf::io::CodedOutputStream::VarintSize64(size) + size;
+/// Writes the parts of a request. As proto3 has it, plain fields with their default value are left out.
+class otlp_writer {
+public:
+  explicit otlp_writer(std::string& out) : out_(out) {
+    // nop
+  }
+
+  void write_span(std::uint32_t number, const span& source, const completed_trace& trace) {
+    out_.message_field(number, [&] {
+      out_.bytes_field(field::trace_id, raw(trace.id));
+      out_.bytes_field(field::span_id, raw(source.id));
+      text(field::trace_state, trace.trace_state);
+      if (!source.parent.is_zero())
+        out_.bytes_field(field::parent_span_id, raw(source.parent));
+      text(field::name, source.name);
+      out_.varint_field(field::kind, static_cast<std::uint64_t>(source.kind));
+      time(field::start_time, source.start);
+      time(field::end_time, source.end);
+      write_attributes(field::attributes, source.attributes);
+      for (const auto& event : source.events)
+        out_.message_field(field::events, [&] {
+          time(field::event_time, event.at);
+          text(field::event_name, event.name);
+          write_attributes(field::event_attributes, event.attributes);
+        });
+      for (const auto& link : source.links)
+        out_.message_field(field::links, [&] {
+          out_.bytes_field(field::link_trace_id, raw(link.trace));
+          out_.bytes_field(field::link_span_id, raw(link.span));
+          write_attributes(field::link_attributes, link.attributes);
+        });
+      if (source.status != span_status::unset)
+        out_.message_field(field::status, [&] {
+          if (source.status == span_status::error)
+            text(field::status_message, source.status_message);
+          out_.varint_field(field::status_code, static_cast<std::uint64_t>(source.status));
+        });
+      out_.fixed32_field(field::flags, exported_trace_flags);
+    });
+  }
+
+  void write_attributes(std::uint32_t number, const std::vector<attribute>& attributes) {
+    for (const auto& entry : attributes)
+      out_.message_field(number, [&] {
+        text(field::key, entry.key);
+        out_.message_field(field::value, [&] { write_value(entry.value); });
+      });
+  }
+
+  /// proto3 strings must be UTF-8: receivers refuse a whole request for one bad byte.
+  void text(std::uint32_t number, std::string_view value) {
+    if (!value.empty())
+      required_text(number, value);
+  }
+
+private:
+  void time(std::uint32_t number, timestamp at) {
+    if (auto nanos = unix_nanos(at); nanos != 0)
+      out_.fixed64_field(number, nanos);
+  }
+
+  void required_text(std::uint32_t number, std::string_view value) {
+    if (is_valid_utf8(value))
+      out_.bytes_field(number, value);
+    else
+      out_.bytes_field(number, to_valid_utf8(value));
+  }
+
+  /// Members of a oneof are written with their default too: that they are there says of which type they are.
+  void write_value(const attribute_value& value) {
+    if (auto* string = std::get_if<std::string>(&value))
+      required_text(field::string_value, *string);
+    else if (auto* flag = std::get_if<bool>(&value))
+      out_.varint_field(field::bool_value, *flag ? 1 : 0);
+    else if (auto* number = std::get_if<std::int64_t>(&value))
+      out_.varint_field(field::int_value, static_cast<std::uint64_t>(*number));
+    else if (auto* floating = std::get_if<double>(&value))
+      out_.fixed64_field(field::double_value, std::bit_cast<std::uint64_t>(*floating));
+    else if (auto* list = std::get_if<std::vector<std::string>>(&value))
+      out_.message_field(field::array_value, [&] {
+        for (const auto& entry : *list)
+          out_.message_field(field::values, [&] { required_text(field::string_value, entry); });
+      });
+  }
+
+  protobuf_writer out_;
+};
+
+/// The parts of a ResourceSpans that stand before its spans.
+struct encoded_group {
+  std::string resource; ///< field `resource` of ResourceSpans
+  std::string scope;    ///< field `scope` of ScopeSpans, the same for all
+};
+
+encoded_group encode_group(const resource_group& group, const encoder_options& options) {
+  encoded_group out;
+  protobuf_writer{out.resource}.message_field(field::resource, [&] {
+    otlp_writer{out.resource}.write_attributes(field::resource_attributes, group.attributes);
+  });
+  protobuf_writer{out.scope}.message_field(field::scope, [&] {
+    otlp_writer{out.scope}.text(field::scope_name, options.scope_name);
+    otlp_writer{out.scope}.text(field::scope_version, options.scope_version);
+  });
+  return out;
+}
+
+/// What a group costs in a batch beside its spans: lengths of up to five bytes each, for up to 4 GiB.
+std::size_t overhead(const encoded_group& group) {
+  return group.resource.size() + group.scope.size() + 2 * (1 + 5);
+}
+
+/// Appends a ResourceSpans with those spans, each encoded with its field head.
+void append_group(std::string& out, const encoded_group& group, const std::vector<std::string_view>& spans) {
+  auto size = group.scope.size();
+  for (auto entry : spans)
+    size += entry.size();
+  protobuf_writer writer{out};
+  writer.length_field(field::resource_spans, group.resource.size() + 1 + varint_size(size) + size);
+  out += group.resource;
+  writer.length_field(field::scope_spans, size);
+  out += group.scope;
+  for (auto entry : spans)
+    out += entry;
 }
 
 } // namespace
@@ -108,56 +177,55 @@ otlp_protobuf_encoder::otlp_protobuf_encoder(encoder_options options) : options_
 
 std::vector<encoded_batch> otlp_protobuf_encoder::encode(std::span<const completed_trace_ptr> traces,
                                                          std::size_t limit) const {
-  google::protobuf::ArenaOptions arena_options;
-  arena_options.max_block_size = 256 * 1024;
-  Arena arena{arena_options};
   resource_groups groups{traces, options_};
-
-  // Spans and group heads are made once, measured, and then only linked into the requests.
-  std::vector<std::vector<otlp::trace::v1::Span*>> spans(traces.size());
+  // Each span is encoded once, one after the other; batches are copied together from these bytes.
+  std::string bytes;
+  std::size_t expected = 0;
+  for (const auto& trace : traces)
+    expected += approximate_bytes(*trace);
+  bytes.reserve(expected);
+  otlp_writer writer{bytes};
+  std::vector<std::vector<std::size_t>> starts(traces.size());
   std::vector<std::vector<measured_span>> measured(traces.size());
   for (std::size_t t = 0; t < traces.size(); ++t) {
-    const auto& trace = *traces[t];
-    spans[t].reserve(trace.spans.size());
-    measured[t].reserve(trace.spans.size());
-    for (std::size_t s = 0; s < trace.spans.size(); ++s) {
-      auto* made = Arena::CreateMessage<otlp::trace::v1::Span>(&arena);
-      write_span(*made, trace.spans[s], trace);
-      spans[t].push_back(made);
-      measured[t].push_back({framed(made->ByteSizeLong()), groups.of(t, s)});
+    const auto& spans = traces[t]->spans;
+    starts[t].reserve(spans.size());
+    measured[t].reserve(spans.size());
+    for (std::size_t s = 0; s < spans.size(); ++s) {
+      starts[t].push_back(bytes.size());
+      writer.write_span(field::spans, spans[s], *traces[t]);
+      measured[t].push_back({bytes.size() - starts[t].back(), groups.of(t, s)});
     }
   }
-  auto open_group = [&](otlp::trace::v1::ResourceSpans& out, const resource_group& group) {
-    write_attributes(*out.mutable_resource()->mutable_attributes(), group.attributes);
-    auto* scope_spans = out.add_scope_spans();
-    set_text(scope_spans->mutable_scope()->mutable_name(), options_.scope_name);
-    set_text(scope_spans->mutable_scope()->mutable_version(), options_.scope_version);
-    return scope_spans;
-  };
+  std::vector<encoded_group> encoded;
   std::vector<std::size_t> group_bytes;
   for (const auto& group : groups.all()) {
-    auto* head = Arena::CreateMessage<otlp::trace::v1::ResourceSpans>(&arena);
-    open_group(*head, group);
-    // The two lengths around the spans grow with them: by at most four bytes each below 4 GiB.
-    group_bytes.push_back(framed(head->ByteSizeLong()) + 8);
+    encoded.push_back(encode_group(group, options_));
+    group_bytes.push_back(overhead(encoded.back()));
   }
 
   std::vector<encoded_batch> out;
   for (const auto& ranges : cut_batches(measured, group_bytes, limit)) {
-    auto* request = Arena::CreateMessage<otlp::collector::trace::v1::ExportTraceServiceRequest>(&arena);
-    std::vector<otlp::trace::v1::ScopeSpans*> opened(groups.all().size(), nullptr);
     encoded_batch batch;
+    std::vector<std::uint32_t> order; // groups in the order in which their first spans come
+    std::vector<std::vector<std::string_view>> members(encoded.size());
+    std::size_t size = 0;
     for (const auto& range : ranges) {
       for (auto s = range.first; s < range.first + range.count; ++s) {
-        auto group = groups.of(range.trace, s);
-        if (opened[group] == nullptr)
-          opened[group] = open_group(*request->add_resource_spans(), groups.all()[group]);
-        opened[group]->mutable_spans()->UnsafeArenaAddAllocated(spans[range.trace][s]);
+        const auto& span = measured[range.trace][s];
+        if (members[span.group].empty()) {
+          order.push_back(span.group);
+          size += group_bytes[span.group];
+        }
+        members[span.group].push_back(std::string_view{bytes}.substr(starts[range.trace][s], span.bytes));
+        size += span.bytes;
       }
       batch.span_count += range.count;
       batch.shares.push_back({traces[range.trace], range.first, range.count});
     }
-    request->SerializeToString(&batch.body);
+    batch.body.reserve(size);
+    for (auto group : order)
+      append_group(batch.body, encoded[group], members[group]);
     out.push_back(std::move(batch));
   }
   return out;

@@ -1,6 +1,7 @@
 // OTLP protobuf: against the wire format written by hand, and through the generated messages.
 
 #include "export/otlp_encoder.hpp"
+#include "tests/export/generated_encoder.hpp"
 #include "tests/export/sample_traces.hpp"
 #include "version.hpp"
 
@@ -135,6 +136,30 @@ TEST(otlp_protobuf_encoder, is_read_by_the_generated_messages) {
   EXPECT_EQ(run.attributes(2).value().int_value(), -2);
   EXPECT_EQ(run.attributes(4).value().array_value().values_size(), 2);
   EXPECT_EQ(run.status().code(), opentelemetry::proto::trace::v1::Status::STATUS_CODE_ERROR);
+}
+
+TEST(otlp_protobuf_encoder, writes_the_bytes_that_the_generated_messages_write) {
+  for (std::uint32_t seed = 0; seed < 40; ++seed) {
+    auto traces = testing::random_traces(seed, 6);
+    auto batches = otlp_protobuf_encoder{}.encode(traces);
+    ASSERT_EQ(batches.size(), 1U);
+    EXPECT_TRUE(batches[0].body == testing::encode_with_generated_messages(traces)) << "seed " << seed;
+  }
+}
+
+TEST(otlp_protobuf_encoder, writes_long_messages_like_the_generated_ones) {
+  // Lengths of one to four bytes, around their bounds, on every level.
+  for (std::size_t size :
+       {0, 1, 90, 100, 110, 120, 126, 127, 128, 129, 16'200, 16'383, 16'384, 2'097'151, 2'097'152}) {
+    auto trace = std::make_shared<completed_trace>(*testing::small_trace());
+    trace->spans[0].attributes = {{"text", std::string(size, 'x')}};
+    trace->spans[1].events = {{trace->spans[1].start, std::string(size, 'y'), {}}};
+    trace->spans[1].attributes = {{"list", std::vector<std::string>(3, std::string(size / 3, 'z'))}};
+    std::vector<completed_trace_ptr> traces{trace};
+    auto batches = otlp_protobuf_encoder{}.encode(traces, std::size_t{1} << 30);
+    ASSERT_EQ(batches.size(), 1U);
+    EXPECT_TRUE(batches[0].body == testing::encode_with_generated_messages(traces)) << "size " << size;
+  }
 }
 
 TEST(otlp_protobuf_encoder, groups_by_service_and_resource_and_loses_no_span) {
