@@ -40,6 +40,12 @@ void analysis::read_timelines(const ledger& facts) {
       line.states.push_back(fact);
     for (const auto& [identity, fact] : known.messages)
       line.messages.push_back(fact);
+    // Of the last UID: one made anew under the name is alive.
+    for (auto each = line.states.rbegin(); each != line.states.rend(); ++each) {
+      if (!(*each)->state->deleted && (*each)->kind != observation_kind::deleted)
+        break;
+      dying_since[object] = moment_of(**each);
+    }
     run_history history;
     if (object.kind == "HelmRelease")
       history = helm_history(object, line.states);
@@ -151,22 +157,33 @@ std::optional<bool> analysis::log_names(std::size_t attempt_index, const object_
                      [&](const std::string& line) { return line.starts_with(start); });
 }
 
-std::size_t analysis::attempt_of_message(const object_id& object, const message_fact& message) const {
-  auto around = attempt_at(object, message.last);
+std::size_t analysis::attempt_of_message(const observation& fact) const {
+  const auto& message = *fact.message;
+  if (auto dying = dying_since.find(fact.object); dying != dying_since.end()) {
+    const auto& since = dying->second;
+    bool later =
+        fact.resource_version != 0 ? fact.resource_version > since.version : fact.received_at > since.at;
+    if (later)
+      return no_attempt;
+  }
+  auto around = attempt_at(fact.object, message.last);
   auto index = around ? *around : no_attempt;
-  if (message.count != 1 || message.combined || message.revision.empty() || object.kind == "HelmRelease")
+  if (message.count != 1 || message.combined || message.revision.empty() || fact.object.kind == "HelmRelease")
     return index;
   if (index != no_attempt &&
       (attempts[index].revision == message.revision || attempts[index].revision.empty()))
     return index;
   // Several attempts in one second: the revision tells which.
-  const auto& list = attempts_of.at(object);
+  const auto& list = attempts_of.at(fact.object);
   auto near = std::partition_point(list.begin(), list.end(), [&](std::size_t each) {
     return start_second_of(attempts[each]) <= message.last + std::chrono::seconds{1};
   });
-  for (int tries = 0; tries < 8 && near != list.begin(); ++tries)
-    if (attempts[*--near].revision == message.revision)
+  for (int tries = 0; tries < 8 && near != list.begin(); ++tries) {
+    const auto& each = attempts[*--near];
+    bool over = is_known(each.outcome_second) && each.outcome_second + std::chrono::seconds{1} < message.last;
+    if (each.revision == message.revision && !over)
       return *near;
+  }
   return no_attempt;
 }
 
@@ -181,7 +198,7 @@ void analysis::read_logs() {
       if (!end_of_line.ends_with(" configured") && !end_of_line.ends_with(" created") &&
           !end_of_line.ends_with(" deleted"))
         continue;
-      auto when = attempt_of_message(object, *fact->message);
+      auto when = attempt_of_message(*fact);
       if (when == no_attempt)
         continue;
       auto& lines = change_logs[when];

@@ -102,6 +102,8 @@ struct analysis {
   std::map<object_id, std::vector<std::size_t>> contents_of;
   std::map<object_id, std::vector<spec_change>> spec_changes_of;
   std::map<std::string, change_facts> changes;
+  std::map<object_id, moment>
+      dying_since; ///< of objects with a deletion timestamp: the first state that shows it
 
   const timeline* find(const object_id& object) const;
   /// Returns who applies the object, by its labels; never the object itself.
@@ -112,7 +114,7 @@ struct analysis {
   std::optional<std::size_t> attempt_at(const object_id& by, timestamp second) const;
   /// Returns the attempt during which the message was produced, or no_attempt. Its own revision is right as
   /// long as it has occurred only once; otherwise time decides.
-  std::size_t attempt_of_message(const object_id& object, const message_fact& message) const;
+  std::size_t attempt_of_message(const observation& message) const;
   /// Returns whether a Trace's eventSources name the object.
   bool selected(const object_id& object) const;
   /// Returns whether messages during that attempt name the object with that verb ("configured", "deleted",

@@ -57,7 +57,7 @@ std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysi
     for (const auto& fact : all.timelines.at(object).messages) {
       if (!passes(all, *fact))
         continue;
-      if (auto index = all.attempt_of_message(object, *fact->message); index != no_attempt)
+      if (auto index = all.attempt_of_message(*fact); index != no_attempt)
         result[index].push_back(event_of(*fact));
     }
   }

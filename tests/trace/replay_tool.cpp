@@ -5,6 +5,7 @@
 
 #include "tests/support/live_replay.hpp"
 #include "tests/support/recording.hpp"
+#include "tests/support/restart.hpp"
 #include "tests/trace/otlp_json.hpp"
 #include "trace/assemble.hpp"
 
@@ -37,7 +38,8 @@ void print_tree(const tc::completed_trace& trace) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--live] [--tree]\n";
+    std::cerr
+        << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--restart LINE] [--live] [--tree]\n";
     return 2;
   }
   std::vector<tc::observation_ptr> facts = tc::test::load_stream(argv[1]);
@@ -52,6 +54,8 @@ int main(int argc, char** argv) {
       std::shuffle(facts.begin(), facts.end(), random);
     } else if (std::strcmp(argv[at], "--tree") == 0) {
       tree = true;
+    } else if (std::strcmp(argv[at], "--restart") == 0 && at + 1 < argc) {
+      facts = tc::test::seen_after_restart(facts, std::stoull(argv[++at]));
     } else if (std::strcmp(argv[at], "--live") == 0) {
       live = true;
     }
