@@ -51,7 +51,7 @@ server_request to_request(const http::request<http::string_body>& message) {
 
 /// Finds the route of a request and runs it.
 server_response answer(const std::vector<http_route>& routes, const server_request& request,
-                     const std::function<void(const std::string&)>& report) {
+                       const std::function<void(const std::string&)>& report) {
   auto fits = [&](const http_route& route) {
     return route.method.empty() || route.method == request.method ||
            (route.method == "GET" && request.method == "HEAD");

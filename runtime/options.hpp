@@ -100,7 +100,7 @@ struct show_text {
 
 using command = std::variant<run_options, replay_options, record_options, explain_options, show_text>;
 
-/// Print the message to standard error as one line and exit with the code.
+/// Print "trace-controller: " and the message to standard error, as one line, and exit with the code.
 struct parse_failure {
   std::string message; ///< names the command, the flag, the value and the remedy
   int exit_code = 2;

@@ -61,7 +61,8 @@ std::string short_duration(duration value) {
     return fmt::format("{}{:.0f}ms", sign, millis);
   if (millis < 59'950)
     return fmt::format("{}{:.1f}s", sign, millis / 1000);
-  auto total_seconds = std::chrono::round<std::chrono::seconds>(nanos).count();
+  // Not round(): near the ends of the range it overflows.
+  auto total_seconds = nanos / 1s + (nanos % 1s >= 500ms ? 1 : 0);
   if (total_seconds < 3600)
     return fmt::format("{}{}m{:02}s", sign, total_seconds / 60, total_seconds % 60);
   auto total_minutes = total_seconds / 60;

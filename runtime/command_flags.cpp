@@ -1,0 +1,167 @@
+#include "runtime/command_flags.hpp"
+
+namespace tc::runtime {
+
+namespace {
+
+void add_cluster(flag_table& out, cluster_options& to) {
+  out.push_back(
+      {"Cluster", "kubeconfig", "FILE",
+       "Kubeconfig of the cluster. Without it: $KUBECONFIG, the pod's service account, ~/.kube/config.",
+       bind_text(to.kubeconfig)});
+  out.push_back({"Cluster", "context", "NAME", "Context of the kubeconfig, if not its current one.",
+                 bind_text(to.context)});
+}
+
+void add_logging(flag_table& out, logging_options& to) {
+  out.push_back({"Logs (to standard error)", "log-level", "LEVEL",
+                 "Least level to log: trace, debug, info, error.",
+                 bind_choice<log_level>(to.level, {{"trace", log_level::trace},
+                                                   {"debug", log_level::debug},
+                                                   {"info", log_level::info},
+                                                   {"error", log_level::error}})});
+  out.push_back({"Logs (to standard error)", "log-encoding", "FORM", "json or console.",
+                 bind_choice<log_encoding>(
+                     to.encoding, {{"json", log_encoding::json}, {"console", log_encoding::console}})});
+}
+
+void add_pool(flag_table& out, pool_options& to) {
+  const auto* group = "Pools and limits";
+  out.push_back({group, "scheduler-threads", "COUNT", "Threads that run the actors; 0 is one per core.",
+                 bind_count(to.scheduler_threads, 0, 1024)});
+  out.push_back({group, "scheduler-policy", "POLICY",
+                 "sharing (one queue, least CPU when idle) or stealing (a queue per thread).",
+                 bind_choice<scheduler_policy>(to.policy, {{"sharing", scheduler_policy::sharing},
+                                                           {"stealing", scheduler_policy::stealing}})});
+  out.push_back({group, "scheduler-throughput", "COUNT",
+                 "Messages an actor handles before it lets others run; 0 is no bound.",
+                 bind_count(to.scheduler_throughput)});
+  out.push_back({group, "batch-size", "COUNT", "Most observations handed over in one message.",
+                 bind_count(to.batch_size, 1, 1'000'000)});
+  out.push_back(
+      {group, "max-live-changes", "COUNT",
+       "Most changes of one Trace followed at the same time; beyond it the oldest is dropped and counted.",
+       bind_count(to.max_live_changes, 1)});
+  out.push_back({group, "exporter-workers", "COUNT",
+                 "Deliveries to one Provider at the same time. Flux's name --concurrent means the same.",
+                 bind_count(to.exporter_workers, 1, 256), 0, "concurrent"});
+  out.push_back({group, "exporter-queue-spans", "COUNT", "Most spans that wait for delivery to one Provider.",
+                 bind_count(to.exporter_queue_spans, 1)});
+  out.push_back({group, "exporter-queue-bytes", "BYTES", "Most bytes that wait for delivery to one Provider.",
+                 bind_bytes(to.exporter_queue_bytes, 1024)});
+  out.push_back({group, "export-batch-bytes", "BYTES",
+                 "Size at which a request to a Provider is closed, before compression.",
+                 bind_bytes(to.export_batch_bytes, 1024)});
+}
+
+} // namespace
+
+flag_table flags_of(run_options& to, raw_values& raw) {
+  flag_table out;
+  add_cluster(out, to.cluster);
+  out.push_back({"Cluster", "cluster-name", "NAME", "Attribute k8s.cluster.name on every span.",
+                 bind_text(to.cluster_name)});
+  const auto* watched = "What is followed";
+  out.push_back(
+      {watched, "watch-all-namespaces", "",
+       "Watch every namespace, the default unless --namespace is given. With =false and no --namespace: "
+       "the namespace in $RUNTIME_NAMESPACE.",
+       bind_switch(raw.watch_all_namespaces)});
+  out.push_back(
+      {watched, "namespace", "NAMESPACE", "Watch this namespace only.", bind_text(to.watch_namespace), 'n'});
+  out.push_back({watched, "watch-label-selector", "SELECTOR",
+                 "Watch only objects whose labels match, as in app=web,tier!=cache.",
+                 bind_label_selector(to.watch_label_selector)});
+  out.push_back({watched, "no-cross-namespace-refs", "",
+                 "Refuse a Trace that names objects of another namespace.",
+                 bind_switch(to.no_cross_namespace_refs)});
+  out.push_back({watched, "backfill", "DURATION",
+                 "At start, also export changes that settled no longer ago than this.",
+                 bind_duration(to.backfill)});
+  out.push_back({"Servers", "metrics-addr", "ADDRESS", "Serve Prometheus /metrics here, \"0\" for nowhere.",
+                 bind_address(to.metrics_address)});
+  out.push_back({"Servers", "health-addr", "ADDRESS", "Serve /healthz and /readyz here, \"0\" for nowhere.",
+                 bind_address(to.health_address)});
+  add_logging(out, to.logging);
+  out.push_back(
+      {"Process", "config", "FILE",
+       "YAML file of settings: a flag's name without dashes, a colon, its value. Flags win over it.",
+       bind_text(to.config_file), 0, "", false});
+  out.push_back(
+      {"Process", "shutdown-timeout", "DURATION",
+       "After SIGTERM, deliver what has settled for at most this long. Keep it below the pod's grace period.",
+       bind_duration(to.shutdown_timeout)});
+  add_pool(out, to.pool);
+  return out;
+}
+
+flag_table flags_of(replay_options& to, raw_values& raw) {
+  flag_table out;
+  out.push_back({"Input", "stream", "FILE", "The recording: JSON Lines, plain or .gz. Required.",
+                 bind_text(to.stream)});
+  out.push_back({"Input", "posts", "FILE", "HTTP events recorded beside it, JSON Lines, plain or .gz.",
+                 bind_text(to.posts)});
+  out.push_back(
+      {"Input", "manifests", "FILE",
+       "YAML with Trace and Provider resources; may be given again. Without it, one Trace that selects "
+       "everything.",
+       bind_texts(to.manifests)});
+  out.push_back({"Input", "shuffle", "SEED",
+                 "Feed the lines in this random order and assemble once, at the end; 0 keeps their order.",
+                 bind_number(to.shuffle_seed)});
+  out.push_back({"Output", "output", "FILE|-|URL",
+                 "Where OTLP/JSON goes, a request a line: a file, - for standard output, or an OTLP URL.",
+                 bind_text(to.output)});
+  out.push_back({"Output", "cluster-name", "NAME", "Attribute k8s.cluster.name on every span.",
+                 bind_text(to.cluster_name)});
+  out.push_back(
+      {"Terminal", "waterfall", "",
+       "Draw every trace, to standard output; to standard error when --output is -. On unless --output is -.",
+       bind_switch(raw.waterfall)});
+  out.push_back({"Terminal", "no-waterfall", "", "Draw nothing.", bind_switch(raw.no_waterfall)});
+  out.push_back({"Terminal", "width", "COLUMNS", "Columns of the drawing; 0 is the terminal's, or 120.",
+                 bind_count(to.width, 0, 1000)});
+  out.push_back({"Terminal", "color", "WHEN",
+                 "auto (on a terminal, unless $NO_COLOR is set), always or never.",
+                 bind_choice<color_mode>(to.color, {{"auto", color_mode::automatic},
+                                                    {"always", color_mode::always},
+                                                    {"never", color_mode::never}})});
+  out.push_back({"Terminal", "progress", "",
+                 "Report progress on standard error, also when that is no terminal; =false for never.",
+                 bind_switch(to.progress)});
+  add_logging(out, to.logging);
+  return out;
+}
+
+flag_table flags_of(record_options& to, raw_values&) {
+  flag_table out;
+  out.push_back({"Output", "output", "FILE", "The recording to write, - for standard output. Required.",
+                 bind_text(to.output)});
+  add_cluster(out, to.cluster);
+  out.push_back({"Cluster", "namespace", "NAMESPACE", "Record this namespace only, not all of them.",
+                 bind_text(to.watch_namespace), 'n'});
+  add_logging(out, to.logging);
+  return out;
+}
+
+flag_table flags_of(explain_options& to, raw_values& raw) {
+  flag_table out;
+  out.push_back({"Input", "stream", "FILE", "The recording: JSON Lines, plain or .gz. Required.",
+                 bind_text(to.stream)});
+  out.push_back({"Input", "object", "KIND/NAMESPACE/NAME", "The object whose runs to explain. Required.",
+                 bind_text(raw.object)});
+  add_logging(out, to.logging);
+  return out;
+}
+
+std::vector<std::string> names_in(const flag_table& flags) {
+  std::vector<std::string> out;
+  for (const auto& entry : flags) {
+    out.push_back(entry.name);
+    if (!entry.other_name.empty())
+      out.push_back(entry.other_name);
+  }
+  return out;
+}
+
+} // namespace tc::runtime
