@@ -259,13 +259,8 @@ bool change_table::crashed(const std::string& key, timestamp now) {
 
 bool change_table::retire_if_quiet(const std::string& key) {
   auto* entry = find(key);
-  if (entry == nullptr || !entry->open || entry->bucket == change_bucket::pending || entry->judging ||
-      entry->news || is_known(entry->deadline))
+  if (entry == nullptr || !entry->open || entry->judging || entry->news || is_known(entry->deadline))
     return false;
-  // The ledger stays until everything handed out is acknowledged.
-  for (const auto& [number, waiting] : submissions_)
-    if (waiting.key == key)
-      return false;
   retire(*entry);
   return true;
 }

@@ -31,7 +31,7 @@ enum class change_bucket : std::uint8_t {
 /// One change of one Trace resource.
 struct change_entry {
   std::string key;
-  observation_batch evidence; ///< its ledger, kept until the export is acknowledged; empty when retired
+  observation_batch evidence; ///< its ledger, until the change has settled
   bool open = false;          ///< has a revision actor, or waits for its restart
   bool judging = false;       ///< a judge message is under way
   bool news = false;          ///< evidence came since the last judge message
@@ -101,8 +101,8 @@ public:
   /// The revision actor of that change crashed at `now`. Returns whether the change was dropped for it.
   bool crashed(const std::string& key, timestamp now);
 
-  /// Lets go of the ledger of a change whose fate is known and of which no news waits. Returns whether it did:
-  /// its revision actor is no longer needed. New evidence opens it again.
+  /// Lets go of the ledger of a settled change of which no news waits. Returns whether it did: its revision
+  /// actor is no longer needed. What was handed out stays as a submission; new evidence opens it again.
   bool retire_if_quiet(const std::string& key);
 
   /// Forgets what has been quiet for `linger`, or is too much; returns the keys.

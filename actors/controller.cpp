@@ -167,6 +167,10 @@ void controller_state::tick(timestamp at) {
     self->send(watching, tick_atom_v, at);
   if (reporting)
     self->send(reporting, tick_atom_v, at);
+  if (setup.publish_books && at - books_published >= std::chrono::seconds{1}) {
+    books_published = at;
+    setup.publish_books(books());
+  }
 }
 
 controller_books_ptr controller_state::books() const {

@@ -24,6 +24,8 @@ struct controller_setup {
   std::shared_ptr<const trace_events> events;
   /// Told of a crash of an actor other than a revision actor: its name and the error.
   std::function<void(const std::string& actor, const std::string& error)> crashed;
+  /// Told of the books once a second of the ticks' time, for metrics; on the actor's thread. Optional.
+  std::function<void(controller_books_ptr)> publish_books;
   timestamp began; ///< when watching began
 };
 
@@ -44,6 +46,7 @@ struct controller_state {
   controller_setup setup;
   timestamp now;
   bool synced = false;
+  timestamp books_published;
 
   struct supervised {
     restart_policy restarts;

@@ -93,10 +93,8 @@ void exporter_state::finish(const exporting::finished_trace& done) {
   auto spans = done.trace->spans.size();
   memory->books.spans_pending -= spans;
   auto delivered = done.fate == exporting::trace_fate::delivered;
-  if (delivered)
-    memory->books.spans_delivered += done.delivered_spans;
-  else
-    memory->books.spans_dropped += spans - done.delivered_spans;
+  memory->books.spans_delivered += done.delivered_spans;
+  memory->books.spans_dropped += spans - done.delivered_spans; // with those that a partial success refused
   // What was refused must not be sent again either.
   auto final = delivered || done.fate == exporting::trace_fate::refused;
   for (const auto& value : done.trace->spans) {

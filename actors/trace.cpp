@@ -79,6 +79,16 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
       }
       memory->table.note_news(*entry, at, memory->spec.settle_after);
     }
+  // Older facts that a later one shows to belong to an open change; what its ledger has already is no harm.
+  for (const auto& key : memory->estate.take_reseeds()) {
+    auto* entry = memory->table.find(key);
+    if (entry == nullptr || !entry->open)
+      continue;
+    entry->evidence = memory->estate.evidence(key);
+    auto& list = news[key];
+    list = std::make_shared<observation_batch>(entry->evidence);
+    memory->table.note_news(*entry, at, memory->spec.settle_after);
+  }
   while (memory->table.live() > memory->max_live_changes) {
     auto victim = memory->table.drop_quietest();
     if (!victim)
@@ -146,11 +156,14 @@ void trace_state::tick(timestamp at) {
 void trace_state::conclude(const change_report& report) {
   auto action = memory->table.conclude(report, memory->spec, memory->settled_before, memory->now);
   if (events->concluded)
-    events->concluded(memory->spec, report, action);
+    events->concluded(memory->spec, {&report, action});
+  // Whatever is handed out is kept as a submission; evidence that comes later opens the change again.
+  if (report.settled && memory->table.retire_if_quiet(report.key)) {
+    memory->estate.forget(report.key);
+    stop_revision(report.key);
+  }
   if (action == settle_action::submit)
     submit_waiting();
-  else if (memory->table.retire_if_quiet(report.key))
-    stop_revision(report.key);
 }
 
 void trace_state::submit_waiting() {
@@ -175,8 +188,6 @@ void trace_state::acknowledge(const delivery_report& report) {
   }
   if (events->acknowledged)
     events->acknowledged(*done->trace, report);
-  if (memory->table.retire_if_quiet(done->key))
-    stop_revision(done->key);
   submit_waiting();
 }
 

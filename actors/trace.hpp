@@ -18,9 +18,15 @@
 
 namespace tc::actors {
 
-/// Told what happens, for logs and metrics; may be called from several threads.
+/// A change was judged, and what was done about it.
+struct settled_change {
+  const change_report* report = nullptr;
+  settle_action action = settle_action::nothing_new;
+};
+
+/// Told what happens, for logs and metrics; may be called from several threads. Each may be empty.
 struct trace_events {
-  std::function<void(const trace_resource&, const change_report&, settle_action)> concluded;
+  std::function<void(const trace_resource&, const settled_change&)> concluded;
   std::function<void(const trace_resource&, const std::string& key, const std::string& error, bool dropped,
                      const observation_batch& ledger)>
       revision_crashed;

@@ -103,7 +103,6 @@ TEST_F(ChangeTable, HandsOutASettledTraceOnceAndKeepsItUntilAcknowledged) {
   EXPECT_EQ(first->trace->spans.size(), 2u);
   EXPECT_FALSE(first->trace->addition);
   EXPECT_EQ(table.next_to_submit(), nullptr);
-  EXPECT_FALSE(table.retire_if_quiet("key"));
   EXPECT_EQ(table.books().changes_pending, 1u);
   table.take_back_submissions(); // another exporter
   ASSERT_EQ(table.next_to_submit(), first);

@@ -1,0 +1,112 @@
+#include "runtime/program/cluster_feed.hpp"
+
+namespace tc::runtime {
+
+cluster_feed::cluster_feed(outputs out, std::size_t batch_size, std::size_t kinds)
+    : out_(std::move(out)), batch_size_(batch_size == 0 ? 1 : batch_size),
+      batch_(std::make_shared<observation_batch>()), kinds_(kinds) {
+  // nop
+}
+
+void cluster_feed::on_object(const kube::resource_ref& resource, kube::watch_type type,
+                             std::string_view object_json, timestamp received_at, bool initial) {
+  if (out_.counted)
+    out_.counted(resource.kind, "watch");
+  if (resource.kind == "Trace") {
+    auto decoded = decoder_.decode_trace(object_json);
+    if (!decoded)
+      out_.bad_trace(object_json, decoded.error());
+    else if (type == kube::watch_type::deleted)
+      out_.trace_gone(decoded->uid);
+    else
+      out_.trace(std::move(*decoded), object_json);
+    return;
+  }
+  if (resource.kind == "Provider") {
+    auto decoded = decoder_.decode_provider(object_json);
+    if (!decoded)
+      out_.broken(resource.kind, decoded.error().object, decoded.error().to_string());
+    else if (type == kube::watch_type::deleted)
+      out_.provider_gone(decoded->namespace_name, decoded->name);
+    else
+      out_.provider(std::move(*decoded));
+    return;
+  }
+  auto decoded = decoder_.decode_object(kube::to_string(type), object_json, received_at, initial);
+  if (!decoded) {
+    out_.broken(resource.kind, decoded.error().object, decoded.error().to_string());
+    return;
+  }
+  if (!*decoded)
+    return;
+  latest_ = received_at;
+  batch_->push_back(std::move(**decoded));
+  if (batch_->size() >= batch_size_)
+    flush();
+}
+
+void cluster_feed::on_bookmark(const kube::resource_ref&, std::string_view, timestamp) {
+  // nop: bookmarks move the reflector, not us
+}
+
+void cluster_feed::on_error(const kube::resource_ref& resource, std::string_view object, std::string_view problem) {
+  out_.broken(resource.kind, object, problem);
+}
+
+void cluster_feed::on_synced(const kube::resource_ref& resource) {
+  {
+    std::lock_guard guard{mutex_};
+    done_[resource.kind + '.' + resource.group] = true;
+  }
+  check_synced();
+}
+
+void cluster_feed::on_state(const kube::resource_ref& resource, kube::reflector_status status,
+                            std::string_view reason) {
+  if (out_.state)
+    out_.state(resource, status, reason);
+  {
+    std::lock_guard guard{mutex_};
+    auto& done = done_[resource.kind + '.' + resource.group];
+    // A kind that cannot be had must not keep the others waiting.
+    done = done || status == kube::reflector_status::absent || status == kube::reflector_status::forbidden;
+  }
+  check_synced();
+}
+
+void cluster_feed::check_synced() {
+  {
+    std::lock_guard guard{mutex_};
+    if (synced_ || done_.size() < kinds_)
+      return;
+    for (const auto& [kind, done] : done_)
+      if (!done)
+        return;
+    synced_ = true;
+  }
+  flush();
+  out_.synced();
+}
+
+void cluster_feed::flush() {
+  if (batch_->empty())
+    return;
+  out_.observations(std::move(batch_), latest_);
+  batch_ = std::make_shared<observation_batch>();
+}
+
+std::string cluster_feed::waiting_for() const {
+  std::lock_guard guard{mutex_};
+  std::string out;
+  for (const auto& [kind, done] : done_)
+    if (!done)
+      out += (out.empty() ? "" : ", ") + kind;
+  return out;
+}
+
+bool cluster_feed::is_synced() const {
+  std::lock_guard guard{mutex_};
+  return synced_;
+}
+
+} // namespace tc::runtime

@@ -1,0 +1,436 @@
+#include "runtime/program/controller_process.hpp"
+
+#include "actors/controller.hpp"
+#include "export/environment.hpp"
+#include "kube/cluster.hpp"
+#include "kube/discovery.hpp"
+#include "kube/in_cluster.hpp"
+#include "kube/reflector.hpp"
+#include "runtime/http_server.hpp"
+#include "runtime/metrics.hpp"
+#include "runtime/program/actor_system.hpp"
+#include "runtime/program/books_json.hpp"
+#include "runtime/program/cluster_feed.hpp"
+#include "runtime/program/cluster_writer.hpp"
+#include "runtime/program/observers.hpp"
+#include "runtime/program/provider_registry.hpp"
+#include "runtime/program/status_patches.hpp"
+
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <random>
+
+namespace tc::runtime {
+
+namespace {
+
+constexpr auto tick = std::chrono::milliseconds{100};
+/// How long an observation may wait for company before its batch is handed over.
+constexpr auto batch_wait = std::chrono::milliseconds{10};
+
+timestamp wall_clock() {
+  return std::chrono::time_point_cast<duration>(std::chrono::system_clock::now());
+}
+
+std::optional<std::string> environment_value(const char* name) {
+  const auto* value = std::getenv(name);
+  return value ? std::optional<std::string>{value} : std::nullopt;
+}
+
+/// Uniform in [0, 1), for several threads.
+std::function<double()> random_source() {
+  struct engine {
+    std::mutex mutex;
+    std::mt19937_64 numbers{std::random_device{}()};
+  };
+  return [shared = std::make_shared<engine>()] {
+    std::lock_guard guard{shared->mutex};
+    return std::uniform_real_distribution<double>{0, 1}(shared->numbers);
+  };
+}
+
+server_response answer(int status, std::string text) {
+  server_response out;
+  out.status = status;
+  out.body = std::move(text);
+  return out;
+}
+
+} // namespace
+
+struct controller_process::impl {
+  impl(const run_options& chosen, logger to, std::shared_ptr<kube::access_source> access)
+      : options(chosen), log(std::move(to)), actors_(options.pool), loop(http_settings()),
+        target(loop, std::move(access)), versions(target, wall_clock), writer(target) {}
+
+  /// Also when starting failed half way.
+  ~impl() {
+    health_server.reset();
+    metrics_server.reset();
+    for (auto& one : reflectors)
+      one->stop();
+    loop.stop();
+    if (root)
+      caf::anon_send_exit(root, caf::exit_reason::user_shutdown);
+    root = controller_actor{};
+    // Waits for every actor to end: whatever they still call exists until then.
+    actors_.stop();
+  }
+
+  http_loop_options http_settings() {
+    http_loop_options out;
+    out.on_exception = [log = log.named("http")](std::string_view what) {
+      log.error("a callback failed", {{"error", what}});
+    };
+    return out;
+  }
+
+  void start_actors();
+  void start_watching();
+  std::unique_ptr<cluster_feed> make_feed();
+  provider_registry::outside registry_outside();
+  tl::expected<void, std::string> start_servers();
+  tl::expected<exporter_setup_ptr, std::string> make_setup(const std::string& provider,
+                                                           const resolved_provider& resolved);
+  void publish(controller_books_ptr books);
+  void arm_tick();
+  void arm_flush();
+
+  run_options options;
+  logger log;
+  metrics counters;
+  exporting::export_environment environment = exporting::read_export_environment(environment_value);
+  std::function<double()> random = random_source();
+  status_patches patches;
+
+  actor_runtime actors_;
+  controller_actor root;
+  http_loop loop;
+  kube::cluster target;
+  kube::discovery versions;
+  cluster_writer writer;
+  std::unique_ptr<provider_registry> registry;
+  std::unique_ptr<cluster_feed> feed;
+  std::vector<std::unique_ptr<kube::reflector>> reflectors;
+  std::unique_ptr<http_server> health_server;
+  std::unique_ptr<http_server> metrics_server;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool stop_requested = false;
+  controller_books_ptr books;
+  std::uint64_t books_seen = 0; ///< how many were published
+  std::uint64_t opened_before = 0;
+};
+
+tl::expected<std::unique_ptr<controller_process>, std::string> controller_process::start(const run_options& options,
+                                                                                         const logger& log) {
+  kube::find_access_options find;
+  find.kubeconfig = options.cluster.kubeconfig;
+  find.context = options.cluster.context;
+  find.pod.env = [](const std::string& name) { return environment_value(name.c_str()).value_or(std::string{}); };
+  find.pod.clock = wall_clock;
+  auto access = kube::find_access(std::move(find));
+  if (!access)
+    return tl::unexpected(access.error().message);
+  log.info("cluster found", {{"access", (*access)->description()}});
+  auto made = std::make_unique<impl>(options, log, std::move(*access));
+  for (const auto& warning : made->environment.warnings)
+    log.error("environment variable ignored", {{"problem", warning}});
+  made->start_actors();
+  if (auto served = made->start_servers(); !served)
+    return tl::unexpected(served.error());
+  made->start_watching();
+  return std::unique_ptr<controller_process>(new controller_process(std::move(made)));
+}
+
+void controller_process::impl::start_actors() {
+  actors::controller_setup setup;
+  setup.watching.cluster_name = options.cluster_name;
+  setup.watching.backfill = options.backfill;
+  setup.watching.no_cross_namespace_refs = options.no_cross_namespace_refs;
+  setup.watching.max_live_changes = options.pool.max_live_changes;
+  setup.began = wall_clock();
+  setup.events = make_observers(log.named("traces"), counters);
+  setup.crashed = [this](const std::string& actor, const std::string& error) {
+    counters.actor_restarts.add(1, actor.substr(0, actor.find(' ')));
+    log.error("an actor crashed and is started again", {{"actor", actor}, {"error", error}});
+  };
+  setup.publish_books = [this](controller_books_ptr latest) { publish(std::move(latest)); };
+  setup.write_status = [this](const trace_status& status, std::function<void(std::string)> done) {
+    auto body = patches.patch_for(status, wall_clock());
+    writer.patch_trace_status(status.namespace_name, status.name, std::move(body),
+                              [this, name = status.namespace_name + '/' + status.name,
+                               done = std::move(done)](const std::string& error) {
+                                if (!error.empty())
+                                  log.error("the status of a Trace cannot be written",
+                                            {{"trace", name}, {"error", error}});
+                                done(error);
+                              });
+  };
+  root = actors_.system().spawn(actors::controller, std::move(setup));
+}
+
+void controller_process::impl::publish(controller_books_ptr latest) {
+  std::uint64_t opened = 0;
+  std::uint64_t live = 0;
+  for (const auto& [name, trace] : latest->traces) {
+    opened += trace.changes_opened;
+    live += trace.changes_pending;
+  }
+  for (const auto& [name, exporter] : latest->exporters)
+    counters.export_queue_spans.set(static_cast<double>(exporter.spans_pending), name);
+  counters.changes_live.set(static_cast<double>(live));
+  if (opened > opened_before)
+    counters.changes_opened.add(static_cast<double>(opened - opened_before));
+  opened_before = opened;
+  std::lock_guard guard{mutex};
+  books = std::move(latest);
+  ++books_seen;
+  changed.notify_all();
+}
+
+tl::expected<exporter_setup_ptr, std::string>
+controller_process::impl::make_setup(const std::string& provider, const resolved_provider& resolved) {
+  auto http = resolved.options;
+  for (const auto& header : environment.headers) {
+    auto known = std::any_of(http.headers.begin(), http.headers.end(),
+                             [&](const auto& own) { return own.first == header.first; });
+    if (!known)
+      http.headers.push_back(header);
+  }
+  if (environment.gzip)
+    http.gzip = *environment.gzip;
+  exporting::encoder_options encoding;
+  encoding.resource_attributes = environment.resource_attributes;
+  encoding.default_service = environment.service_name;
+  auto sink = exporting::make_http_sink(loop, resolved.target, std::move(http), std::move(encoding));
+  if (!sink)
+    return tl::unexpected(sink.error().message);
+  log.info("provider ready", {{"provider", provider}, {"endpoint", (*sink)->description()}});
+  auto out = std::make_shared<exporter_setup>();
+  out->sink = std::move(*sink);
+  out->delivery.max_spans = options.pool.exporter_queue_spans;
+  out->delivery.max_bytes = options.pool.exporter_queue_bytes;
+  out->delivery.in_flight = options.pool.exporter_workers;
+  out->delivery.batch_bytes = options.pool.export_batch_bytes;
+  out->random = random;
+  out->attempted = [this, provider](const exporting::attempt_result& result, std::size_t spans) {
+    counters.export_attempts.add(1, provider, result.status > 0 ? std::to_string(result.status) : "none");
+    if (result.outcome == exporting::attempt_outcome::delivered) {
+      counters.spans_exported.add(static_cast<double>(spans) - static_cast<double>(result.rejected_spans), provider);
+      if (result.rejected_spans > 0)
+        counters.spans_dropped.add(static_cast<double>(result.rejected_spans), provider, "partial_success");
+      if (!result.message.empty())
+        log.info("the backend has a remark", {{"provider", provider}, {"message", result.message}});
+      return;
+    }
+    if (result.outcome == exporting::attempt_outcome::rejected)
+      counters.spans_dropped.add(static_cast<double>(spans), provider, result.reason);
+    log.error(result.outcome == exporting::attempt_outcome::retry ? "export failed and is tried again"
+                                                                  : "export was refused for good",
+              {{"provider", provider}, {"reason", result.reason}, {"error", result.message}, {"spans", spans}});
+  };
+  return exporter_setup_ptr{std::move(out)};
+}
+
+provider_registry::outside controller_process::impl::registry_outside() {
+  provider_registry::outside out;
+  out.clock = wall_clock;
+  out.bind = [this](provider_binding_ptr binding) {
+    if (!binding->setup)
+      log.error("a provider cannot be used", {{"provider", binding->namespace_name + '/' + binding->name},
+                                              {"reason", binding->reason},
+                                              {"error", binding->problem}});
+    caf::anon_send(root, apply_atom_v, std::move(binding));
+  };
+  out.read_secret = [this](const std::string& namespace_name, const std::string& name,
+                           std::function<void(provider_registry::secret_result)> done) {
+    writer.read_secret(namespace_name, name, std::move(done));
+  };
+  out.make_setup = [this](const std::string& provider, const resolved_provider& resolved) {
+    return make_setup(provider, resolved);
+  };
+  return out;
+}
+
+std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
+  cluster_feed::outputs out;
+  out.observations = [this](observation_batch_ptr batch, timestamp) {
+    caf::anon_send(root, observe_atom_v, std::move(batch), wall_clock());
+  };
+  out.trace = [this](trace_resource spec, std::string_view json) {
+    patches.seen(json);
+    registry->reference(spec.uid, spec.namespace_name + '/' + spec.provider_name);
+    caf::anon_send(root, apply_atom_v, trace_resource_ptr{std::make_shared<trace_resource>(std::move(spec))});
+  };
+  out.trace_gone = [this](const std::string& uid) {
+    patches.gone(uid);
+    registry->reference(uid, {});
+    caf::anon_send(root, remove_atom_v, uid);
+  };
+  out.bad_trace = [this](std::string_view, const kube::decode_error& error) {
+    counters.decode_errors.add(1, "Trace");
+    log.error("a Trace cannot be followed", {{"trace", error.object}, {"error", error.to_string()}});
+  };
+  out.provider = [this](provider_resource provider) { registry->apply(std::move(provider)); };
+  out.provider_gone = [this](const std::string& namespace_name, const std::string& name) {
+    registry->remove(namespace_name, name);
+  };
+  out.broken = [this](std::string_view kind, std::string_view object, std::string_view problem) {
+    counters.decode_errors.add(1, kind);
+    log.error("an object cannot be read and is skipped", {{"kind", kind}, {"object", object}, {"error", problem}});
+  };
+  out.state = [this](const kube::resource_ref& resource, kube::reflector_status status, std::string_view reason) {
+    auto kind = resource.kind + '.' + resource.group;
+    counters.watch_state.set(status == kube::reflector_status::watching ? 1 : 0, kind);
+    if (status == kube::reflector_status::failing || status == kube::reflector_status::forbidden) {
+      counters.watch_restarts.add(1, kind, kube::to_string(status));
+      log.error("a watch does not work and is tried again",
+                {{"kind", kind}, {"state", kube::to_string(status)}, {"error", reason}});
+    } else {
+      log.debug("watch", {{"kind", kind}, {"state", kube::to_string(status)}, {"reason", reason}});
+    }
+    if (resource.kind == "Trace" && !resource.version.empty())
+      writer.use_trace_resource(resource);
+  };
+  out.synced = [this] {
+    log.info("the first lists are complete");
+    caf::anon_send(root, synced_atom_v);
+  };
+  out.counted = [this](std::string_view kind, std::string_view source) { counters.observations.add(1, kind, source); };
+  return std::make_unique<cluster_feed>(std::move(out), options.pool.batch_size, kube::watched_kinds().size());
+}
+
+void controller_process::impl::start_watching() {
+  registry = std::make_unique<provider_registry>(registry_outside());
+  feed = make_feed();
+  std::random_device seed;
+  for (const auto& kind : kube::watched_kinds()) {
+    kube::reflector_options reflect;
+    reflect.namespace_name = options.watch_namespace;
+    if (kind.kind == "Trace")
+      reflect.label_selector = options.watch_label_selector;
+    reflect.seed = seed();
+    reflectors.push_back(std::make_unique<kube::reflector>(
+        kube::reflector_context{target, versions, *feed, wall_clock}, kind, std::move(reflect)));
+  }
+  for (auto& one : reflectors)
+    one->start();
+  arm_tick();
+  arm_flush();
+}
+
+void controller_process::impl::arm_tick() {
+  loop.after(tick, [this] {
+    registry->tick();
+    caf::anon_send(root, tick_atom_v, wall_clock());
+    arm_tick();
+  });
+}
+
+void controller_process::impl::arm_flush() {
+  loop.after(batch_wait, [this] {
+    feed->flush();
+    arm_flush();
+  });
+}
+
+tl::expected<void, std::string> controller_process::impl::start_servers() {
+  auto report = [this](const std::string& problem) { log.error("a request failed", {{"error", problem}}); };
+  if (options.health_address) {
+    http_server::settings with;
+    with.address = *options.health_address;
+    with.report = report;
+    with.routes.push_back({"GET", "/healthz", [](const server_request&) { return answer(200, "ok\n"); }});
+    with.routes.push_back({"GET", "/readyz", [this](const server_request&) {
+                             if (feed && feed->is_synced())
+                               return answer(200, "ok\n");
+                             return answer(503, "the first lists are not complete: " +
+                                                    (feed ? feed->waiting_for() : std::string{}) + '\n');
+                           }});
+    auto server = http_server::start(std::move(with));
+    if (!server)
+      return tl::unexpected("--health-addr: " + server.error());
+    health_server = std::move(*server);
+  }
+  if (options.metrics_address) {
+    http_server::settings with;
+    with.address = *options.metrics_address;
+    with.report = report;
+    with.routes.push_back({"GET", "/metrics", [this](const server_request&) {
+                             auto out = answer(200, counters.to_text());
+                             out.content_type = metrics_content_type;
+                             return out;
+                           }});
+    with.routes.push_back({"GET", "/debug/books", [this](const server_request&) {
+                             controller_books_ptr latest;
+                             {
+                               std::lock_guard guard{mutex};
+                               latest = books;
+                             }
+                             auto out = answer(200, books_json(latest ? *latest : controller_books{}));
+                             out.content_type = "application/json";
+                             return out;
+                           }});
+    auto server = http_server::start(std::move(with));
+    if (!server)
+      return tl::unexpected("--metrics-addr: " + server.error());
+    metrics_server = std::move(*server);
+  }
+  return {};
+}
+
+controller_process::controller_process(std::unique_ptr<impl> made) : impl_(std::move(made)) {
+  // nop
+}
+
+controller_process::~controller_process() = default;
+
+void controller_process::request_stop(int signal) {
+  impl_->log.info("stopping", {{"signal", signal}});
+  std::lock_guard guard{impl_->mutex};
+  impl_->stop_requested = true;
+  impl_->changed.notify_all();
+}
+
+void controller_process::wait_for_stop() {
+  std::unique_lock guard{impl_->mutex};
+  impl_->changed.wait(guard, [this] { return impl_->stop_requested; });
+}
+
+bool controller_process::drain() {
+  auto& own = *impl_;
+  for (auto& one : own.reflectors)
+    one->stop();
+  own.loop.post([&own] { own.feed->flush(); });
+  auto deadline = std::chrono::steady_clock::now() + own.options.shutdown_timeout;
+  auto pending = [](const controller_books& books) {
+    std::uint64_t out = 0;
+    for (const auto& [name, exporter] : books.exporters)
+      out += exporter.spans_pending;
+    return out;
+  };
+  std::unique_lock guard{own.mutex};
+  // Two more publications, so that what was under way when watching ended is in the books.
+  auto enough = own.books_seen + 2;
+  own.changed.wait_until(guard, deadline,
+                         [&] { return own.books_seen >= enough && own.books && pending(*own.books) == 0; });
+  auto latest = own.books;
+  guard.unlock();
+  auto left = latest ? pending(*latest) : 0;
+  std::uint64_t open = 0;
+  if (latest)
+    for (const auto& [name, trace] : latest->traces)
+      open += trace.changes_pending;
+  own.log.info("stopped", {{"spansLeft", left}, {"changesOpen", open}});
+  return left == 0;
+}
+
+} // namespace tc::runtime

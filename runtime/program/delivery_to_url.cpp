@@ -1,0 +1,57 @@
+#include "runtime/program/delivery_to_url.hpp"
+
+#include "export/delivery_queue.hpp"
+#include "export/http_sink.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <random>
+
+namespace tc::runtime {
+
+tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
+                                                      const std::vector<completed_trace_ptr>& traces) {
+  auto target = exporting::resolve_endpoint("otlp", url);
+  if (!target)
+    return tl::unexpected("--output: " + target.error().message);
+  http_loop loop;
+  exporting::http_sink_options options;
+  options.user_and_password = target->user_and_password;
+  auto sink = exporting::make_http_sink(loop, *target, std::move(options));
+  if (!sink)
+    return tl::unexpected("--output: " + sink.error().message);
+  exporting::delivery_options limits;
+  limits.give_up_after = std::chrono::minutes{1};
+  limits.max_spans = limits.max_bytes = std::numeric_limits<std::size_t>::max();
+  std::mt19937_64 engine{std::random_device{}()};
+  std::uniform_real_distribution<double> uniform{0, 1};
+  exporting::delivery_queue queue((*sink)->encoder(), limits, [&] { return uniform(engine); });
+  for (const auto& trace : traces)
+    queue.push(trace);
+
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::vector<std::pair<std::uint64_t, exporting::attempt_result>> results;
+  std::string failure;
+  auto now = [] { return std::chrono::time_point_cast<duration>(std::chrono::system_clock::now()); };
+  while (!queue.empty()) {
+    while (auto attempt = queue.next(now()))
+      (*sink)->send(attempt->batch, [&, ticket = attempt->ticket](exporting::attempt_result result) {
+        std::lock_guard guard{mutex};
+        results.emplace_back(ticket, std::move(result));
+        arrived.notify_one();
+      });
+    std::unique_lock guard{mutex};
+    auto wake = queue.wake_at().value_or(now() + std::chrono::seconds{1});
+    arrived.wait_until(guard, wake, [&] { return !results.empty(); });
+    for (auto& [ticket, result] : std::exchange(results, {}))
+      for (const auto& done : queue.complete(ticket, result, now()))
+        if (done.fate != exporting::trace_fate::delivered)
+          failure = done.message.empty() ? done.reason : done.message;
+  }
+  if (!failure.empty())
+    return tl::unexpected("--output " + target->for_display() + ": " + failure);
+  return static_cast<std::size_t>(queue.counts().delivered);
+}
+
+} // namespace tc::runtime

@@ -1,0 +1,20 @@
+#pragma once
+
+// Sends the traces of a replay to a backend, once the replay is over: virtual time and a real network do not
+// go together.
+
+#include "messages/span.hpp"
+
+#include <tl/expected.hpp>
+
+#include <string>
+#include <vector>
+
+namespace tc::runtime {
+
+/// Sends to an OTLP URL (as resolve_endpoint reads it), with retries for up to a minute. Returns how many
+/// spans arrived; the error names the URL and the backend's reason.
+tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
+                                                      const std::vector<completed_trace_ptr>& traces);
+
+} // namespace tc::runtime

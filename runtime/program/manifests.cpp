@@ -1,0 +1,93 @@
+#include "runtime/program/manifests.hpp"
+
+#include "kube/decode/decode.hpp"
+
+#include <nlohmann/json.hpp>
+#include <yaml-cpp/yaml.h>
+
+namespace tc::runtime {
+
+namespace {
+
+/// YAML's plain scalars become what Kubernetes' YAML reader makes of them; quoted ones stay texts.
+nlohmann::json json_of_scalar(const YAML::Node& node) {
+  const auto& text = node.Scalar();
+  if (node.Tag() == "!")
+    return text;
+  if (text == "true" || text == "false")
+    return text == "true";
+  if (text.empty() || text == "~" || text == "null")
+    return nullptr;
+  auto number = nlohmann::json::parse(text, nullptr, false);
+  return number.is_number() ? number : nlohmann::json(text);
+}
+
+nlohmann::json json_of(const YAML::Node& node) {
+  switch (node.Type()) {
+  case YAML::NodeType::Scalar:
+    return json_of_scalar(node);
+  case YAML::NodeType::Sequence: {
+    auto out = nlohmann::json::array();
+    for (const auto& item : node)
+      out.push_back(json_of(item));
+    return out;
+  }
+  case YAML::NodeType::Map: {
+    auto out = nlohmann::json::object();
+    for (const auto& item : node)
+      out[item.first.Scalar()] = json_of(item.second);
+    return out;
+  }
+  default:
+    return nullptr;
+  }
+}
+
+/// What the API server would have added.
+void complete_metadata(nlohmann::json& document, std::size_t number) {
+  auto& metadata = document["metadata"];
+  if (!metadata.is_object())
+    metadata = nlohmann::json::object();
+  if (!metadata.contains("namespace"))
+    metadata["namespace"] = "default";
+  if (!metadata.contains("uid"))
+    metadata["uid"] = "manifest-" + std::to_string(number);
+  if (!metadata.contains("generation"))
+    metadata["generation"] = 1;
+}
+
+} // namespace
+
+tl::expected<void, std::string> read_manifests(const std::string& file, const std::string& text, manifests& into) {
+  std::vector<YAML::Node> documents;
+  try {
+    documents = YAML::LoadAll(text);
+  } catch (const YAML::Exception& error) {
+    return tl::unexpected(file + ": not valid YAML: " + error.what());
+  }
+  kube::decoder decoder;
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    if (!documents[i].IsMap())
+      continue;
+    auto document = json_of(documents[i]);
+    auto where = file + ", document " + std::to_string(i + 1) + ": ";
+    auto kind = document.value("kind", std::string{});
+    complete_metadata(document, into.traces.size() + into.providers.size() + 1);
+    if (kind == "Trace") {
+      auto decoded = decoder.decode_trace(document.dump());
+      if (!decoded)
+        return tl::unexpected(where + decoded.error().to_string());
+      into.traces.push_back(std::move(*decoded));
+    } else if (kind == "Provider") {
+      auto decoded = decoder.decode_provider(document.dump());
+      if (!decoded)
+        return tl::unexpected(where + decoded.error().to_string());
+      into.providers.push_back(std::move(*decoded));
+    } else {
+      into.skipped.push_back(kind + '/' + document["metadata"].value("name", std::string{}));
+    }
+  }
+  return {};
+}
+
+} // namespace tc::runtime

@@ -1,0 +1,177 @@
+#include "runtime/program/provider_registry.hpp"
+
+#include <tuple>
+#include <utility>
+
+namespace tc::runtime {
+
+namespace {
+
+std::pair<std::string, std::string> split(const std::string& key) {
+  auto slash = key.find('/');
+  return {key.substr(0, slash), key.substr(slash + 1)};
+}
+
+} // namespace
+
+void provider_registry::apply(provider_resource provider) {
+  auto key = provider.namespace_name + '/' + provider.name;
+  auto& what = entries_[key];
+  if (what.resource && *what.resource == provider)
+    return;
+  what.resource = std::move(provider);
+  what.resource_changed = true;
+  refresh(key);
+}
+
+void provider_registry::remove(const std::string& namespace_name, const std::string& name) {
+  auto key = namespace_name + '/' + name;
+  auto found = entries_.find(key);
+  if (found == entries_.end())
+    return;
+  found->second.resource.reset();
+  if (!found->second.users.empty())
+    announce_problem(key, found->second,
+                     {"ProviderNotFound", "Provider '" + key + "' does not exist; what settles meanwhile waits for it"});
+  else
+    entries_.erase(found);
+}
+
+void provider_registry::reference(const std::string& trace_uid, const std::string& provider) {
+  auto& named = provider_of_trace_[trace_uid];
+  if (named == provider)
+    return;
+  if (auto before = entries_.find(named); before != entries_.end())
+    before->second.users.erase(trace_uid);
+  named = provider;
+  if (provider.empty()) {
+    provider_of_trace_.erase(trace_uid);
+    return;
+  }
+  entries_[provider].users.insert(trace_uid);
+  refresh(provider);
+}
+
+void provider_registry::tick() {
+  auto now = outside_.clock();
+  for (auto& [key, what] : entries_)
+    if (what.resource && !what.users.empty() && !what.reading && what.next_read <= now)
+      refresh(key);
+}
+
+void provider_registry::refresh(const std::string& key) {
+  auto& what = entries_.at(key);
+  if (!what.resource || what.users.empty())
+    return; // nobody needs it: its Secrets are none of our business
+  if (what.reading) {
+    what.changed_while_reading = true;
+    return;
+  }
+  auto resource = *what.resource;
+  if (resource.suspend) {
+    announce_problem(key, what, {"ProviderSuspended", "Provider '" + key + "' is suspended; what settles waits"});
+    return;
+  }
+  if (!is_tracing_type(resource.type)) {
+    resolved(key, resource, {}, std::nullopt); // says what is wrong without reading a Secret
+    return;
+  }
+  what.reading = true;
+  // The answers come one by one on this thread; the last one resolves.
+  struct gathering {
+    provider_secrets secrets;
+    std::optional<provider_problem> problem;
+    std::size_t open = 1;
+  };
+  auto gathered = std::make_shared<gathering>();
+  auto arrived = [this, key, resource, gathered] {
+    if (--gathered->open == 0)
+      resolved(key, resource, std::move(gathered->secrets), std::move(gathered->problem));
+  };
+  auto read = [&](const std::string& name, secret_data provider_secrets::*into) {
+    if (name.empty())
+      return;
+    ++gathered->open;
+    outside_.read_secret(resource.namespace_name, name,
+                         [gathered, arrived, into, name, key](secret_result result) {
+                           if (result)
+                             gathered->secrets.*into = std::move(*result);
+                           else
+                             gathered->problem = provider_problem{
+                                 result.error().missing     ? "SecretNotFound"
+                                 : result.error().forbidden ? "SecretForbidden"
+                                                            : "SecretUnreadable",
+                                 "Secret '" + split(key).first + '/' + name + "' of Provider '" + key +
+                                     "' cannot be read: " + result.error().message};
+                           arrived();
+                         });
+  };
+  read(resource.secret_name, &provider_secrets::auth);
+  read(resource.cert_secret_name, &provider_secrets::cert);
+  read(resource.proxy_secret_name, &provider_secrets::proxy);
+  arrived();
+}
+
+void provider_registry::resolved(const std::string& key, const provider_resource& resource,
+                                 provider_secrets secrets, std::optional<provider_problem> problem) {
+  auto found = entries_.find(key);
+  if (found == entries_.end())
+    return;
+  auto& what = found->second;
+  what.reading = false;
+  if (std::exchange(what.changed_while_reading, false)) {
+    refresh(key);
+    return;
+  }
+  if (!what.resource)
+    return;
+  auto now = outside_.clock();
+  if (problem) {
+    // An API server that is away for a moment is no reason to stop using what worked.
+    if (problem->reason == "SecretUnreadable" && what.usable) {
+      what.next_read = now + retry;
+      return;
+    }
+    announce_problem(key, what, std::move(*problem));
+    return;
+  }
+  auto names_secrets =
+      !resource.secret_name.empty() || !resource.cert_secret_name.empty() || !resource.proxy_secret_name.empty();
+  what.next_read = names_secrets ? now + reread : timestamp::max();
+  auto same = secrets.auth == what.secrets.auth && secrets.cert == what.secrets.cert && secrets.proxy == what.secrets.proxy;
+  auto target = resolve_provider(resource, secrets);
+  if (!target) {
+    announce_problem(key, what, target.error());
+    return;
+  }
+  if (what.usable && same && !what.resource_changed)
+    return;
+  auto setup = outside_.make_setup(key, *target);
+  if (!setup) {
+    announce_problem(key, what, {"ProviderInvalid", setup.error()});
+    return;
+  }
+  what.secrets = std::move(secrets);
+  what.usable = true;
+  what.resource_changed = false;
+  what.problem.clear();
+  auto binding = std::make_shared<provider_binding>();
+  std::tie(binding->namespace_name, binding->name) = split(key);
+  binding->setup = std::move(*setup);
+  outside_.bind(std::move(binding));
+}
+
+void provider_registry::announce_problem(const std::string& key, entry& what, provider_problem problem) {
+  what.next_read = outside_.clock() + retry;
+  what.usable = false;
+  if (what.problem == problem.message)
+    return;
+  what.problem = problem.message;
+  auto binding = std::make_shared<provider_binding>();
+  std::tie(binding->namespace_name, binding->name) = split(key);
+  binding->reason = std::move(problem.reason);
+  binding->problem = std::move(problem.message);
+  outside_.bind(std::move(binding));
+}
+
+} // namespace tc::runtime

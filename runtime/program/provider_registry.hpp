@@ -1,0 +1,75 @@
+#pragma once
+
+// Keeps the Providers that Traces name ready for use: reads their Secrets, makes their sinks, and tells what
+// came of it. Secrets are read again from time to time, and soon when something is missing, so that a rotation
+// or a mended Provider takes effect without a restart. All functions belong to the HTTP client's thread.
+
+#include "export/environment.hpp"
+#include "messages/actors.hpp"
+#include "runtime/program/provider_resolution.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace tc::runtime {
+
+/// Why a Secret cannot be had.
+struct secret_failure {
+  bool missing = false;
+  bool forbidden = false;
+  std::string message; ///< without secrets
+};
+
+class provider_registry {
+public:
+  using secret_result = tl::expected<secret_data, secret_failure>;
+  struct outside {
+    std::function<void(const std::string& namespace_name, const std::string& name, std::function<void(secret_result)>)>
+        read_secret;
+    std::function<tl::expected<exporter_setup_ptr, std::string>(const std::string& provider, const resolved_provider&)>
+        make_setup;
+    std::function<void(provider_binding_ptr)> bind;
+    std::function<timestamp()> clock;
+  };
+  /// Secrets of a Provider in use are read again this often …
+  static constexpr duration reread = std::chrono::seconds{30};
+  /// … and those of one that cannot be used this often.
+  static constexpr duration retry = std::chrono::seconds{5};
+
+  explicit provider_registry(outside functions) : outside_(std::move(functions)) {}
+
+  void apply(provider_resource provider);
+  void remove(const std::string& namespace_name, const std::string& name);
+  /// A Trace names a Provider; `provider` is "namespace/name", "" when the Trace is gone.
+  void reference(const std::string& trace_uid, const std::string& provider);
+  /// Reads again what is due.
+  void tick();
+
+private:
+  struct entry {
+    std::optional<provider_resource> resource;
+    std::set<std::string> users; ///< UIDs of Traces
+    provider_secrets secrets;
+    bool reading = false;
+    bool changed_while_reading = false;
+    bool usable = false;
+    bool resource_changed = true; ///< since its sink was made
+    std::string problem;
+    timestamp next_read;
+  };
+
+  void refresh(const std::string& key);
+  void resolved(const std::string& key, const provider_resource& resource, provider_secrets secrets,
+                std::optional<provider_problem> problem);
+  void announce_problem(const std::string& key, entry& what, provider_problem problem);
+
+  outside outside_;
+  std::map<std::string, entry> entries_;
+  std::map<std::string, std::string> provider_of_trace_;
+};
+
+} // namespace tc::runtime

@@ -1,0 +1,113 @@
+#include "runtime/program/provider_resolution.hpp"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace tc::runtime {
+
+namespace {
+
+std::string value_of(const secret_data& data, std::initializer_list<const char*> keys) {
+  for (const auto* key : keys)
+    if (auto found = data.find(key); found != data.end() && !found->second.empty())
+      return found->second;
+  return {};
+}
+
+bool is_header_text(const std::string& text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+}
+
+std::string name_of(const provider_resource& provider, const std::string& secret) {
+  return "Secret '" + provider.namespace_name + '/' + secret + "' of Provider '" + provider.namespace_name + '/' +
+         provider.name + "'";
+}
+
+tl::unexpected<provider_problem> invalid(std::string message) {
+  return tl::unexpected(provider_problem{"ProviderInvalid", std::move(message)});
+}
+
+} // namespace
+
+bool is_tracing_type(const std::string& type) {
+  return type == "otel" || type == "otlp" || type == "jaeger" || type == "zipkin";
+}
+
+tl::expected<resolved_provider, provider_problem> resolve_provider(const provider_resource& provider,
+                                                                   const provider_secrets& secrets) {
+  if (!is_tracing_type(provider.type))
+    return tl::unexpected(provider_problem{
+        "ProviderTypeUnsupported", "Provider '" + provider.namespace_name + '/' + provider.name + "' has type '" +
+                                       provider.type + "'; traces go to types otel, otlp, jaeger and zipkin"});
+  auto address = value_of(secrets.auth, {"address"});
+  if (address.empty())
+    address = provider.address;
+  if (address.empty())
+    return invalid("Provider '" + provider.namespace_name + '/' + provider.name +
+                   "' has no address: set spec.address, or the key 'address' of its Secret");
+  auto target = exporting::resolve_endpoint(provider.type, address);
+  if (!target)
+    return invalid(target.error().message);
+  resolved_provider out;
+  out.target = std::move(*target);
+  out.options.timeout = provider.timeout;
+  out.options.user_and_password = out.target.user_and_password;
+  auto username = value_of(secrets.auth, {"username"});
+  auto password = value_of(secrets.auth, {"password"});
+  if (!username.empty() || !password.empty())
+    out.options.user_and_password = username + ':' + password;
+  auto token = value_of(secrets.auth, {"token", "bearerToken"});
+  if (!token.empty()) {
+    while (!token.empty() && (token.back() == '\n' || token.back() == '\r'))
+      token.pop_back();
+    if (!is_header_text(token))
+      return invalid(name_of(provider, provider.secret_name) + ": key 'token' holds control characters");
+    out.options.headers.emplace_back("Authorization", "Bearer " + token);
+  }
+  if (auto text = value_of(secrets.auth, {"headers"}); !text.empty()) {
+    try {
+      auto headers = YAML::Load(text);
+      if (!headers.IsMap())
+        return invalid(name_of(provider, provider.secret_name) + ": key 'headers' is not a YAML map of names to values");
+      for (const auto& entry : headers) {
+        auto key = entry.first.as<std::string>();
+        auto value = entry.second.as<std::string>();
+        if (!is_header_text(key) || key.find(':') != std::string::npos || !is_header_text(value))
+          return invalid(name_of(provider, provider.secret_name) + ": key 'headers' has an entry that is no HTTP header");
+        // A header that is given wins over what token or username stand for.
+        std::erase_if(out.options.headers, [&](const auto& known) { return known.first == key; });
+        out.options.headers.emplace_back(std::move(key), std::move(value));
+      }
+    } catch (const YAML::Exception&) {
+      // The exception's text may quote the value.
+      return invalid(name_of(provider, provider.secret_name) + ": key 'headers' is not valid YAML");
+    }
+  }
+  auto tls = std::make_shared<tls_options>();
+  tls->ca_pem = value_of(secrets.cert, {"ca.crt", "caFile"});
+  if (tls->ca_pem.empty())
+    tls->ca_pem = value_of(secrets.auth, {"ca.crt"});
+  tls->certificate_pem = value_of(secrets.cert, {"tls.crt", "certFile"});
+  tls->key_pem = value_of(secrets.cert, {"tls.key", "keyFile"});
+  if (tls->certificate_pem.empty() != tls->key_pem.empty())
+    return invalid(name_of(provider, provider.cert_secret_name) +
+                   ": keys 'tls.crt' and 'tls.key' belong together; one of them is missing");
+  if (*tls != tls_options{})
+    out.options.tls = std::move(tls);
+  if (!provider.proxy_secret_name.empty()) {
+    auto proxy = value_of(secrets.proxy, {"address"});
+    if (proxy.empty())
+      return invalid(name_of(provider, provider.proxy_secret_name) + ": key 'address' is missing");
+    out.options.proxy = std::move(proxy);
+    auto proxy_user = value_of(secrets.proxy, {"username"});
+    auto proxy_password = value_of(secrets.proxy, {"password"});
+    if (!proxy_user.empty() || !proxy_password.empty())
+      out.options.proxy_user_and_password = proxy_user + ':' + proxy_password;
+  }
+  return out;
+}
+
+} // namespace tc::runtime

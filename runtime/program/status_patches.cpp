@@ -1,0 +1,86 @@
+#include "runtime/program/status_patches.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace tc::runtime {
+
+namespace {
+
+/// Kubernetes' metav1.Time has whole seconds.
+std::string whole_seconds(timestamp at) {
+  return to_rfc3339(std::chrono::floor<std::chrono::seconds>(at));
+}
+
+/// The CRD and Kubernetes limit a condition's message to 32 KiB.
+std::string bounded(std::string text) {
+  constexpr std::size_t limit = 2048;
+  if (text.size() > limit)
+    text.resize(limit);
+  return text;
+}
+
+} // namespace
+
+void status_patches::seen(std::string_view trace_json) {
+  auto object = nlohmann::json::parse(trace_json, nullptr, false);
+  if (!object.is_object())
+    return;
+  try {
+    auto uid = object.at("metadata").at("uid").get<std::string>();
+    if (!object.contains("status") || !object["status"].contains("conditions"))
+      return;
+    std::lock_guard guard{mutex_};
+    for (const auto& entry : object["status"]["conditions"])
+      conditions_[uid][entry.at("type").get<std::string>()] = {entry.at("status").get<std::string>(),
+                                                                entry.at("lastTransitionTime").get<std::string>()};
+  } catch (const nlohmann::json::exception&) {
+    // The API server checked it against the schema; a foreign shape only costs us the transition time.
+  }
+}
+
+void status_patches::gone(const std::string& uid) {
+  std::lock_guard guard{mutex_};
+  conditions_.erase(uid);
+}
+
+std::string status_patches::patch_for(const trace_status& status, timestamp now) {
+  auto conditions = nlohmann::json::array();
+  std::lock_guard guard{mutex_};
+  auto& known = conditions_[status.uid];
+  auto add = [&](const char* type, bool value, const std::string& reason, const std::string& message) {
+    std::string text = value ? "True" : "False";
+    auto& before = known[type];
+    if (before.status != text)
+      before = {text, whole_seconds(now)};
+    conditions.push_back({{"type", type},
+                          {"status", text},
+                          {"reason", reason},
+                          {"message", bounded(message)},
+                          {"observedGeneration", status.generation},
+                          {"lastTransitionTime", before.transition}});
+  };
+  add("Ready", status.ready, status.reason, status.message);
+  // Not ready heals by itself (Reconciling) unless the spec itself is wrong (Stalled).
+  if (!status.ready && !status.stalled)
+    add("Reconciling", true, "ProgressingWithRetry", status.message);
+  else
+    known.erase("Reconciling");
+  if (status.stalled)
+    add("Stalled", true, status.reason, status.message);
+  else
+    known.erase("Stalled");
+  nlohmann::json body{{"observedGeneration", status.generation},
+                      {"conditions", std::move(conditions)},
+                      {"activeChanges", status.books.changes_pending},
+                      {"exportedChanges", status.books.changes_exported},
+                      {"droppedChanges", status.books.changes_dropped},
+                      {"sampledChanges", status.books.changes_sampled_out}};
+  if (!status.last_trace_id.empty())
+    body["lastExportedTrace"] = {{"traceID", status.last_trace_id},
+                                 {"revision", status.last_revision},
+                                 {"changeKey", status.last_change_key},
+                                 {"time", whole_seconds(status.last_export)}};
+  return nlohmann::json{{"status", std::move(body)}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+} // namespace tc::runtime

@@ -1,0 +1,35 @@
+#pragma once
+
+// The status of Trace resources as JSON merge patches, with conditions the way Flux writes them (kstatus):
+// Ready always, Reconciling and Stalled only while they are true. Remembers when each condition last changed.
+
+#include "messages/actors.hpp"
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace tc::runtime {
+
+class status_patches {
+public:
+  /// Takes note of the conditions that a Trace object has, so that an unchanged one keeps its transition time
+  /// over a restart of this process. Text that is not such an object is ignored.
+  void seen(std::string_view trace_json);
+  void gone(const std::string& uid);
+
+  /// Returns the body of a merge patch on the status subresource. Thread-safe, as seen() and gone() are.
+  std::string patch_for(const trace_status& status, timestamp now);
+
+private:
+  struct known_condition {
+    std::string status;
+    std::string transition; ///< RFC 3339
+  };
+
+  std::mutex mutex_;
+  std::map<std::string, std::map<std::string, known_condition>> conditions_; ///< by UID, by type
+};
+
+} // namespace tc::runtime
