@@ -62,6 +62,7 @@ delivery_queue::push_result delivery_queue::push(completed_trace_ptr trace) {
   used_.spans += spans;
   used_.bytes += bytes;
   counts_.received += spans;
+  counts_.pending += spans;
   entry added;
   added.sequence = next_sequence_++;
   added.trace = trace;
@@ -110,6 +111,8 @@ void delivery_queue::return_to_waiting() {
   };
   take_apart(retries_);
   take_apart(ready_);
+  if (returned.empty())
+    return; // which spares a full queue the sorting at every push
   waiting_.insert(waiting_.end(), returned.begin(), returned.end());
   std::sort(waiting_.begin(), waiting_.end(), [&](const auto& a, const auto& b) {
     return entries_.at(a.get()).sequence < entries_.at(b.get()).sequence;
@@ -306,6 +309,7 @@ void delivery_queue::settle_share(const completed_trace_ptr& trace, std::size_t 
     return;
   auto& settled = found->second;
   settled.open_spans -= spans;
+  counts_.pending -= spans;
   switch (fate) {
   case trace_fate::delivered:
     counts_.delivered += spans - refused;
@@ -345,13 +349,6 @@ std::vector<completed_trace_ptr> delivery_queue::pending() const {
   std::vector<completed_trace_ptr> out;
   for (const auto* value : sorted)
     out.push_back(value->trace);
-  return out;
-}
-
-delivery_counts delivery_queue::counts() const {
-  auto out = counts_;
-  for (const auto& [key, value] : entries_)
-    out.pending += value.open_spans;
   return out;
 }
 

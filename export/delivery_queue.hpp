@@ -130,7 +130,7 @@ public:
   std::size_t pending_traces() const { return entries_.size(); }
   std::size_t pending_bytes() const { return used_.bytes; }
   bool backend_is_away() const { return failures_in_a_row_ >= options_.away_after; }
-  delivery_counts counts() const;
+  const delivery_counts& counts() const { return counts_; }
 
 private:
   struct entry {

@@ -51,6 +51,11 @@ protected:
     auto counts = queue.counts();
     EXPECT_EQ(counts.received,
               counts.delivered + counts.refused + counts.given_up + counts.dropped + counts.pending);
+    std::size_t pending = 0;
+    for (const auto& left : queue.pending())
+      pending += left->spans.size();
+    EXPECT_LE(counts.pending, pending); // less when some batches of a trace are through
+    EXPECT_EQ(counts.pending == 0, queue.empty());
   }
 
   std::uint32_t seed_ = 0;
