@@ -1,6 +1,7 @@
 #include "trace/analysis.hpp"
 
 #include "messages/kinds.hpp"
+#include "trace/revision.hpp"
 #include "trace/selection.hpp"
 #include "trace/timing.hpp"
 
@@ -33,6 +34,26 @@ const timeline* analysis::find(const object_id& object) const {
   return found == timelines.end() ? nullptr : &found->second;
 }
 
+namespace {
+
+/// Whether a record of that content, and after it one of other content, are older than the source's stay at
+/// it.
+bool left_and_returned(const std::vector<const object_state*>& appliers, const occurrence& content) {
+  for (const auto* state : appliers)
+    for (const auto& there : state->applies) {
+      if (there.first_reconciled >= content.updated ||
+          change_key_of(content.source, there.revision, there.origin_revision) != content.key)
+        continue;
+      for (const auto& away : state->applies)
+        if (away.last_reconciled > there.first_reconciled && away.last_reconciled < content.updated &&
+            change_key_of(content.source, away.revision, away.origin_revision) != content.key)
+          return true;
+    }
+  return false;
+}
+
+} // namespace
+
 void analysis::read_timelines(const ledger& facts) {
   for (const auto& [object, known] : facts.objects()) {
     auto& line = timelines[object];
@@ -64,7 +85,16 @@ void analysis::read_timelines(const ledger& facts) {
       contents.push_back(std::move(each));
     }
   }
-  name_incarnations(contents);
+  // Who applies a source keeps a history of revisions: it may show a stay before what was seen of the source
+  // itself.
+  std::map<object_id, std::vector<const object_state*>> appliers;
+  for (const auto& [object, line] : timelines)
+    if (const auto* latest = line.latest();
+        latest && latest->state->source_ref && !latest->state->applies.empty())
+      appliers[*latest->state->source_ref].push_back(latest->state.operator->());
+  name_incarnations(contents, [&](const occurrence& content) {
+    return left_and_returned(appliers[content.source], content);
+  });
 }
 
 std::optional<object_id> analysis::owner_of(const object_id& object) const {

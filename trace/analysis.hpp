@@ -69,7 +69,9 @@ struct lingering {
   std::string message;
   moment begin;
   moment end;
-  bool over = false; ///< it went on without the change
+  timestamp begin_at; ///< the best of arrival and what was written
+  timestamp end_at;   ///< the epoch while it lasts
+  bool over = false;  ///< it went on without the change
   std::optional<object_id> source;
   std::optional<std::size_t> cause;
 };

@@ -245,7 +245,7 @@ private:
     for (auto index : change_.attempts)
       take(all_.attempts[index].start);
     for (const auto& each : change_.waits)
-      take(each.begin.at);
+      take(each.begin_at);
     return result;
   }
 
@@ -428,8 +428,8 @@ private:
     auto made = make(waiting.object, "run", "reconcile " + waiting.object.kind + ' ' + waiting.object.name);
     made.id = derive_span_id(out_.id, waiting.object, with_uid(waiting.object, waiting.uid, "waited"));
     made.parent = place(parents_.of_waiting(waiting));
-    made.start = waiting.begin.at;
-    made.end = is_known(waiting.end.at) ? waiting.end.at : std::max(made.start, last_known());
+    made.start = waiting.begin_at;
+    made.end = is_known(waiting.end_at) ? waiting.end_at : std::max(made.start, last_known());
     made.start = std::min(made.start, made.end);
     put(made, "k8s.resource.uid", waiting.uid);
     put(made, "flux.revision", out_.revision);

@@ -2,6 +2,7 @@
 
 #include "messages/kinds.hpp"
 #include "trace/analysis.hpp"
+#include "trace/timing.hpp"
 
 #include <algorithm>
 
@@ -82,8 +83,12 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
     made.uid = waited->uid;
     made.reason = waited->reason;
     made.message = waited->message;
-    made.begin = waited->begin.version < content.begin.version ? content.begin : waited->begin;
+    bool began_before = waited->begin.version < content.begin.version;
+    made.begin = began_before ? content.begin : waited->begin;
+    made.begin_at =
+        began_before ? time_of(content.begin, content.updated) : time_of(waited->begin, waited->begin_second);
     made.end = waited->end.version > content.end.version ? content.end : waited->end;
+    made.end_at = made.end.version == no_version ? timestamp{} : made.end.at;
     made.over = moved_on || out;
     made.source = content.source;
     change.waits.push_back(std::move(made));
@@ -146,7 +151,9 @@ void judge_spec_changes(analysis& all, const object_id& object, const std::vecto
       made.reason = waited->reason;
       made.message = waited->message;
       made.begin = waited->begin;
+      made.begin_at = time_of(waited->begin, waited->begin_second);
       made.end = waited->end;
+      made.end_at = made.end.version == no_version ? timestamp{} : made.end.at;
       made.over = until != no_version || out;
       made.cause = change.cause;
       facts.waits.push_back(std::move(made));

@@ -8,6 +8,7 @@
 #include "messages/span.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -55,8 +56,11 @@ struct attempt {
   outcome result = outcome::open;
   std::string reason;
   std::string message;
-  timestamp start_second;   ///< of the transition that its start made, as its controller wrote it
-  timestamp outcome_second; ///< of the transition that its outcome made
+  timestamp start_second;    ///< of the transition that its start made, as its controller wrote it
+  timestamp outcome_second;  ///< of the transition that its outcome made
+  timestamp recorded_second; ///< a Kustomization's history: lastReconciled, when its record is this attempt's
+  timestamp first_recorded;  ///< the same record's firstReconciled
+  std::int64_t recorded_total = 0; ///< how many reconciliations the record counts; 0 without a record
   std::optional<duration> reported;
   std::string revision; ///< as Flux writes it; a chart's version
   std::string origin_revision;
@@ -128,6 +132,8 @@ struct occurrence {
 std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states);
 
 /// Gives each occurrence its change: the first time content is seen its key, later incarnations "<key>@<T>".
-void name_incarnations(std::vector<occurrence>& all);
+/// `was_there` says whether a source is known to have left and returned to the content before it was seen
+/// there: as the history of who applies it shows.
+void name_incarnations(std::vector<occurrence>& all, const std::function<bool(const occurrence&)>& was_there);
 
 } // namespace tc::trace

@@ -245,10 +245,10 @@ private:
       now.reported = record->last_duration;
       now.digest = record->digest;
       now.origin_revision = record->origin_revision;
+      now.recorded_second = record->last_reconciled;
+      now.first_recorded = record->first_reconciled;
+      now.recorded_total = record->total;
       note_changes(now);
-      // Once the record counts several reconciliations the last of them need not be the one that mattered.
-      if (now.historic && now.result == outcome::succeeded && record->total > 1)
-        now.moved = false;
     }
     if (now.origin_revision.empty() && state.last_applied_revision == now.revision)
       now.origin_revision = state.last_applied_origin_revision;

@@ -93,7 +93,8 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
   return result;
 }
 
-void name_incarnations(std::vector<occurrence>& all) {
+void name_incarnations(std::vector<occurrence>& all,
+                       const std::function<bool(const occurrence&)>& was_there) {
   std::map<std::string, std::vector<occurrence*>> by_key;
   for (auto& each : all)
     by_key[each.key].push_back(&each);
@@ -108,7 +109,8 @@ void name_incarnations(std::vector<occurrence>& all) {
     std::set<object_id> at_it; // sources that have been at it in this incarnation
     std::string name = key;
     for (auto* each : list) {
-      if (!at_it.insert(each->source).second) {
+      bool first_seen = at_it.empty() && name == key;
+      if (!at_it.insert(each->source).second || (first_seen && was_there(*each))) {
         at_it = {each->source};
         name = incarnation_key(key, each->updated);
       }

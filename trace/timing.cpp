@@ -17,7 +17,7 @@ std::optional<duration> finish_duration(std::string_view text) {
 
 /// `finish` is the message of its finish, which measures the whole reconciliation, and whose Event's name has
 /// the nanosecond of its making.
-void time_attempt(const message_fact* finish, attempt& of) {
+void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
   bool helm = of.object.kind == "HelmRelease";
   auto reported = of.reported;
   if (finish)
@@ -26,9 +26,8 @@ void time_attempt(const message_fact* finish, attempt& of) {
                  : is_known(of.outcome_second) ? of.outcome_second
                  : of.last.live                ? of.last.at
                                                : of.start_second;
-  if (finish && !of.last.live && is_known(finish->exact_first) && finish->count == 1 &&
-      std::chrono::abs(finish->exact_first - of.outcome_second) <= std::chrono::seconds{2})
-    decided = finish->exact_first;
+  if (is_known(noted) && !(helm ? of.decided : of.last).live)
+    decided = noted;
   of.end = decided;
   if (reported)
     of.start = decided - *reported;
@@ -42,6 +41,26 @@ void time_attempt(const message_fact* finish, attempt& of) {
       if (each.end.version > of.decided.version && each.end.live)
         of.end = std::max(of.end, each.end.at);
   of.start = std::min(of.start, of.end);
+}
+
+/// The nanosecond at which an Event of the attempt's outcome was made, when its name tells. Only asked for
+/// attempts whose end was not seen live, which are at most one for each object and list.
+timestamp noted_time(const timeline& line, const attempt& of) {
+  timestamp best;
+  bool seen = of.object.kind == "HelmRelease" ? of.decided.live : of.last.live;
+  if (seen || !is_known(of.outcome_second))
+    return best;
+  for (const auto& fact : line.messages) {
+    const auto& message = *fact->message;
+    if (message.reason != of.reason || !is_known(message.exact_first))
+      continue;
+    auto late = message.exact_first - of.outcome_second;
+    if (late < duration::zero() || late > std::chrono::milliseconds{1500})
+      continue;
+    if (!is_known(best) || message.exact_first < best)
+      best = message.exact_first;
+  }
+  return best;
 }
 
 /// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history.
@@ -86,7 +105,7 @@ void time_attempts(analysis& all) {
               finish = each;
           }
         }
-      time_attempt(finish, of);
+      time_attempt(finish, noted_time(line, of), of);
     }
   }
 }
