@@ -94,8 +94,9 @@ private:
     for (auto here = after; here != list.begin();)
       if (--here; matches(all_.contents[*here]))
         return *here;
+    // What a list showed may have been there before; what was seen live was not.
     for (auto here = after; here != list.end(); ++here)
-      if (matches(all_.contents[*here]))
+      if (const auto& each = all_.contents[*here]; !each.begin.live && matches(each))
         return *here;
     return {};
   }

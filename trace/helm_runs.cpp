@@ -62,6 +62,8 @@ public:
         act(state, action, ready, *reconciling, here);
       if (ready && ready->status != "Unknown")
         conclude(state, *ready, reconciling, here);
+      else if (!state.releases.empty()) // those before the attempt
+        known_version_ = std::max(known_version_, state.releases.front().version);
     }
     last_version_ = here.version;
     first_state_ = false;
@@ -231,7 +233,8 @@ private:
                               ? release.status == "failed" || release.status == "uninstalled"
                               : release.status == "deployed" || release.status == "superseded";
         if (right_kind && (now.historic || release.version > releases_before_) &&
-            release.config_digest == now.config_digest && release.version > last_taken_) {
+            release.config_digest == now.config_digest && release.chart_version == now.revision &&
+            release.version > last_taken_) {
           now.release_version = release.version;
           last_taken_ = release.version;
           now.reported = state.last_action_duration;

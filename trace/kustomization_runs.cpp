@@ -148,14 +148,18 @@ private:
     auto revision = revision_in(reconciling.message);
     auto step = step_of(reconciling.message);
     // Ready stays as it is when a crashed controller starts anew: then only the step back tells.
-    bool anew = !running_ || (step >= 0 && step < step_) || ready.last_transition != current().start_second ||
+    bool anew = !running_ || (step >= 0 && step < step_) || ready.last_transition != ready_second_ ||
                 (!revision.empty() && !current().revision.empty() && revision != current().revision);
     if (anew) {
       if (running_)
         recover_or_interrupt(state, here);
       // A list, or a watch that was interrupted, may show an attempt in its midst.
       start(here, here.live && step <= 0);
-      current().start_second = ready.last_transition;
+      // After a crash Ready has kept the second of the attempt that was cut short.
+      bool kept = started_ && ready.last_transition == ready_second_;
+      current().start_second = kept ? reconciling.last_transition : ready.last_transition;
+      ready_second_ = ready.last_transition;
+      started_ = true;
     }
     auto& now = current();
     if (now.revision.empty())
@@ -318,9 +322,11 @@ private:
   std::string uid_;
   run_history out_;
   bool first_state_ = true;
-  bool running_ = false; ///< current() has no outcome yet
-  bool waiting_ = false; ///< the last wait lasts
-  bool amended_ = false; ///< current() has its history record
+  bool running_ = false;   ///< current() has no outcome yet
+  bool waiting_ = false;   ///< the last wait lasts
+  bool started_ = false;   ///< ready_second_ is set
+  timestamp ready_second_; ///< of Ready Unknown in the current attempt
+  bool amended_ = false;   ///< current() has its history record
   int step_ = -1;
   std::uint64_t last_version_ = 0;
   std::string at_revision_;
