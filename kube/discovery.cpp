@@ -119,6 +119,7 @@ struct discovery::impl : std::enable_shared_from_this<discovery::impl> {
       }
       auto served = parse_group_versions(**content);
       if (!served) {
+        self->pages[path].valid_until = {};
         done(tl::unexpected("GET " + path + " did not answer with an APIGroup"));
         return;
       }
@@ -150,6 +151,7 @@ struct discovery::impl : std::enable_shared_from_this<discovery::impl> {
       if (*content) {
         auto resources = parse_resource_list(**content);
         if (!resources) {
+          self->pages[path].valid_until = {};
           done(tl::unexpected("GET " + path + " did not answer with an APIResourceList"));
           return;
         }
