@@ -40,7 +40,7 @@ void add_pool(flag_table& out, pool_options& to) {
                  bind_count(to.batch_size, 1, 1'000'000)});
   out.push_back(
       {group, "max-live-changes", "COUNT",
-       "Most changes of one Trace followed at the same time; beyond it the oldest is dropped and counted.",
+       "Most changes of one Trace followed at the same time; beyond it the quietest is dropped and counted.",
        bind_count(to.max_live_changes, 1)});
   out.push_back({group, "exporter-workers", "COUNT",
                  "Deliveries to one Provider at the same time. Flux's name --concurrent means the same.",
@@ -70,7 +70,7 @@ flag_table flags_of(run_options& to, raw_values& raw) {
   out.push_back(
       {watched, "namespace", "NAMESPACE", "Watch this namespace only.", bind_text(to.watch_namespace), 'n'});
   out.push_back({watched, "watch-label-selector", "SELECTOR",
-                 "Watch only objects whose labels match, as in app=web,tier!=cache.",
+                 "Follow only Trace resources whose labels match, as in app=web,tier!=cache.",
                  bind_label_selector(to.watch_label_selector)});
   out.push_back({watched, "no-cross-namespace-refs", "",
                  "Refuse a Trace that names objects of another namespace.",
