@@ -61,10 +61,12 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
       change.passed_over.insert(object);
     return;
   }
-  // It may have been at this content before the content became a change (a restart of ours, or another
-  // object's).
-  for (const auto& each : content.revisions)
-    if (latest.state->last_applied_revision == each)
+  // It may have taken this content before anything was seen (a restart of ours): then it has no run, but is
+  // done.
+  const auto* then = content.end.version == no_version ? &latest : line.at(content.end.version);
+  for (const auto* state : {&latest, then})
+    if (std::find(content.revisions.begin(), content.revisions.end(), state->state->last_applied_revision) !=
+        content.revisions.end())
       return;
   const wait* waited = nullptr;
   if (auto found = all.waits_of.find(object); found != all.waits_of.end()) {
@@ -186,18 +188,16 @@ void find_expectations(analysis& all) {
   for (const auto& [object, list] : all.spec_changes_of)
     if (object.kind == "HelmRelease")
       judge_spec_changes(all, object, list);
-  // Releases of a chart that is a change of its own.
-  for (auto& [key, change] : all.changes)
-    for (auto index : change.attempts) {
-      const auto& each = all.attempts[index];
-      if (each.object.kind != "HelmRelease")
-        continue;
-      if (each.result != outcome::open && !(each.result == outcome::failed && each.retry_due))
-        continue;
-      const auto& list = all.attempts_of.at(each.object);
-      if (index == list.back() && !all.timelines.at(each.object).is_gone())
-        change.pending.insert(each.object);
-    }
+  // Whatever an object is doing last, for whichever change.
+  for (const auto& [object, list] : all.attempts_of) {
+    const auto& last = all.attempts[list.back()];
+    const auto& line = all.timelines.at(object);
+    bool retries = last.result == outcome::failed && last.retry_due && object.kind == "HelmRelease";
+    if (last.key.empty() || line.is_gone() || (last.result != outcome::open && !retries))
+      continue;
+    if (!line.latest()->state->suspended || last.result == outcome::open)
+      all.changes[last.key].pending.insert(object);
+  }
 }
 
 } // namespace tc::trace
