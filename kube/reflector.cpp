@@ -30,7 +30,9 @@ reflector_reply to_reply(const runtime::http_result& result, timestamp now) {
 struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector::impl> {
   impl(reflector_context c, const watched_kind& k, reflector_options options)
       : context(std::move(c)), kind(k),
-        state({std::string{k.group}, {}, std::string{k.kind}, {}}, std::move(options), context.sink, *this) {}
+        state({std::string{k.group}, {}, std::string{k.kind}, {}}, std::move(options), context.sink, *this) {
+    view.resource = state.resource();
+  }
 
   // -- reflector_port ---
 
@@ -87,7 +89,14 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
       return;
     input(context.clock());
     std::lock_guard guard{mutex};
-    counts = state.counts();
+    view.status = state.status();
+    view.synced = state.synced();
+    view.objects = state.known_objects();
+    view.counts = state.counts();
+    if (view.reason != state.reason())
+      view.reason = state.reason();
+    if (view.resource != state.resource())
+      view.resource = state.resource();
   }
 
   void end() {
@@ -108,7 +117,7 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
   cluster_request open;
   runtime::timer_handle timer = 0;
   mutable std::mutex mutex;
-  reflector_counts counts; ///< guarded by the mutex
+  snapshot view; ///< guarded by the mutex
 };
 
 reflector::reflector(reflector_context context, const watched_kind& kind, reflector_options options)
@@ -143,9 +152,9 @@ void reflector::stop() {
     waiting.wait();
 }
 
-reflector_counts reflector::counts() const {
+reflector::snapshot reflector::look() const {
   std::lock_guard guard{impl_->mutex};
-  return impl_->counts;
+  return impl_->view;
 }
 
 } // namespace tc::kube

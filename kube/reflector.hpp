@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace tc::kube {
 
@@ -36,8 +37,16 @@ public:
   /// Ends it, from any thread. When it returns the sink is not called any more. A second call does nothing.
   void stop();
 
-  /// Returns what happened so far; from any thread.
-  reflector_counts counts() const;
+  /// Returns where it stands; from any thread.
+  struct snapshot {
+    resource_ref resource; ///< with version and plural once they are known
+    reflector_status status = reflector_status::stopped;
+    std::string reason; ///< of the status, for people
+    bool synced = false;
+    std::size_t objects = 0;
+    reflector_counts counts;
+  };
+  snapshot look() const;
 
 private:
   struct impl;

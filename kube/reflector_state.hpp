@@ -99,6 +99,7 @@ public:
 
   bool synced() const { return synced_; }
   reflector_status status() const { return status_; }
+  const std::string& reason() const { return reason_; }
   const resource_ref& resource() const { return resource_; }
   const reflector_counts& counts() const { return counts_; }
   std::size_t known_objects() const { return known_.size(); }

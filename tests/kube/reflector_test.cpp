@@ -104,7 +104,7 @@ TEST_F(reflecting, lists_and_watches) {
   EXPECT_FALSE(sink.objects[1].initial);
   EXPECT_EQ(sink.objects[1].json, object("a", 11));
   EXPECT_EQ(sink.last_resource.api_version(), "kustomize.toolkit.fluxcd.io/v1");
-  EXPECT_EQ(watched->counts().lists, 1U);
+  EXPECT_EQ(watched->look().counts.lists, 1U);
   watched->stop();
   stream->push(event("MODIFIED", object("a", 12)));
   stream->end();
@@ -259,7 +259,7 @@ TEST_F(reflecting, a_dropped_connection_is_made_anew) {
     api->server.drop_connections();
   }
   ASSERT_TRUE(sink.wait_until([&] { return sink.bookmarks.size() >= 4; }));
-  EXPECT_EQ(watched->counts().lists, 1U);
+  EXPECT_EQ(watched->look().counts.lists, 1U);
 }
 
 TEST_F(reflecting, a_kind_that_is_installed_later_is_picked_up) {
