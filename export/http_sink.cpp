@@ -1,5 +1,6 @@
 #include "export/http_sink.hpp"
 
+#include "export/credentials.hpp"
 #include "export/gzip.hpp"
 #include "export/otlp_encoder.hpp"
 #include "export/otlp_json.hpp"
@@ -16,60 +17,6 @@ namespace {
 
 using runtime::http_failure;
 using runtime::http_result;
-
-std::string base64(std::string_view text) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 3) {
-    std::uint32_t group = 0;
-    auto count = std::min<std::size_t>(3, text.size() - i);
-    for (std::size_t k = 0; k < 3; ++k)
-      group = group << 8 | (k < count ? static_cast<std::uint8_t>(text[i + k]) : 0);
-    for (std::size_t k = 0; k < 4; ++k)
-      out += k <= count ? digits[group >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
-/// Short texts are no secrets, and would tear holes into every message.
-constexpr std::size_t shortest_secret = 4;
-
-void add_secret(std::vector<std::string>& secrets, std::string_view text) {
-  if (text.size() >= shortest_secret)
-    secrets.emplace_back(text);
-}
-
-/// Everything that an answer must not carry into a message: header values, also without "Bearer " or "Basic
-/// ", and both halves of user:password.
-std::vector<std::string> secrets_of(const http_sink_options& options, std::string_view query) {
-  std::vector<std::string> out;
-  for (const auto& [name, value] : options.headers) {
-    add_secret(out, value);
-    if (auto space = value.find(' '); space != std::string::npos)
-      add_secret(out, std::string_view{value}.substr(space + 1));
-  }
-  for (const auto* pair : {&options.user_and_password, &options.proxy_user_and_password}) {
-    if (pair->empty())
-      continue;
-    add_secret(out, base64(*pair));
-    add_secret(out, *pair);
-    if (auto colon = pair->find(':'); colon != std::string::npos)
-      add_secret(out, std::string_view{*pair}.substr(colon + 1));
-  }
-  if (query.size() > 1)
-    add_secret(out, query.substr(1));
-  // Longest first: a secret inside another one must not leave the rest standing.
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
-  return out;
-}
-
-std::string without_secrets(std::string text, const std::vector<std::string>& secrets) {
-  constexpr std::string_view mask = "[redacted]";
-  for (const auto& secret : secrets)
-    for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos; at += mask.size())
-      text.replace(at, secret.size(), mask);
-  return text;
-}
 
 /// An attempt without a complete answer. The backend may be there again later, or the Provider repaired, so
 /// all of these are repeated, save an answer too large to be read: the request has arrived.
@@ -93,7 +40,7 @@ bool has_header(const http_sink_options& options, std::string_view name) {
 struct http_sink::shared_parts {
   answer_reader read_answer;
   std::string target; ///< for messages
-  std::vector<std::string> secrets;
+  redactor secrets;
 
   attempt_result read(const http_result& result) const {
     attempt_result out;
@@ -109,7 +56,7 @@ struct http_sink::shared_parts {
       out = read_answer(answer);
     }
     if (!out.message.empty())
-      out.message = target + ": " + without_secrets(std::move(out.message), secrets);
+      out.message = target + ": " + secrets.clean(std::move(out.message));
     return out;
   }
 };
@@ -125,7 +72,7 @@ http_sink::http_sink(runtime::http_loop& loop, std::string url, std::shared_ptr<
   if (!has_header(options_, "user-agent"))
     header_lines_.push_back("User-Agent: " + agent);
   if (!options_.user_and_password.empty() && !has_header(options_, "authorization"))
-    header_lines_.push_back("Authorization: Basic " + base64(options_.user_and_password));
+    header_lines_.push_back("Authorization: " + basic_authorization(options_.user_and_password));
   for (const auto& [name, value] : options_.headers) {
     auto lower = ascii_lower(name);
     // What describes the body is not the user's to change.
@@ -133,9 +80,14 @@ http_sink::http_sink(runtime::http_loop& loop, std::string url, std::shared_ptr<
       header_lines_.push_back(value.empty() ? name + ";"
                                             : name + ": " + value); // libcurl's form of an empty one
   }
-  auto query = std::min(url_.find('?'), url_.size());
-  shared_ = std::make_shared<const shared_parts>(
-      shared_parts{read_answer, description(), secrets_of(options_, std::string_view{url_}.substr(query))});
+  redactor secrets;
+  secrets.add_headers(options_.headers);
+  secrets.add_user_and_password(options_.user_and_password);
+  secrets.add_user_and_password(options_.proxy_user_and_password);
+  if (auto query = url_.find('?'); query != std::string::npos)
+    secrets.add(std::string_view{url_}.substr(query + 1));
+  shared_ =
+      std::make_shared<const shared_parts>(shared_parts{read_answer, description(), std::move(secrets)});
 }
 
 std::string http_sink::description() const {

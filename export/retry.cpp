@@ -17,7 +17,8 @@ namespace {
 
 using opentelemetry::proto::collector::trace::v1::ExportTraceServiceResponse;
 
-constexpr std::size_t longest_message = 512;
+/// Longer than anyone will read: sinks take credentials out first and cut afterwards (credentials.hpp).
+constexpr std::size_t longest_message = 4096;
 
 /// Returns the media type without its parameters, in lower case.
 std::string media_type(std::string_view content_type) {
@@ -169,8 +170,8 @@ attempt_result read_otlp_answer(const http_answer& answer) {
   out.message =
       "the backend answered " + std::to_string(answer.status) +
       " with something that is no OTLP response; check that the Provider's address is an OTLP receiver";
-  if (auto said = printable_excerpt(answer.body, 80); !said.empty())
-    out.message += " (it begins \"" + said + "\")";
+  if (auto said = printable_excerpt(answer.body, longest_message); !said.empty())
+    out.message += "; it begins: " + said;
   return out;
 }
 

@@ -295,6 +295,17 @@ TEST_F(sending, shows_no_credential_though_the_backend_repeats_them_all) {
   EXPECT_THAT(refused.message, Not(::testing::ContainsRegex("hunter2|wonderland|builder1|s3cr3t")));
 }
 
+TEST_F(sending, shows_no_half_of_a_credential_where_a_message_is_cut) {
+  const std::string secret = "0123456789abcdef0123456789abcdef";
+  http_sink_options options;
+  options.headers = {{"X-Api-Key", secret}};
+  for (std::size_t before = 380; before < 520; before += 7) {
+    auto result = send_and_get(answer(400, "text/plain", std::string(before, 'x') + secret), options);
+    EXPECT_THAT(result.message, Not(HasSubstr("0123")));
+    EXPECT_LT(result.message.size(), 600U);
+  }
+}
+
 TEST_F(sending, ends_open_attempts_when_the_loop_stops) {
   scripted_response silent;
   silent.no_answer = true;

@@ -1,5 +1,6 @@
 // What an answer means, and how long to wait.
 
+#include "export/grpc_status.hpp"
 #include "export/retry.hpp"
 #include "export/text.hpp"
 
@@ -9,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
 
 namespace tc::exporting {
@@ -102,7 +104,7 @@ TEST(read_otlp_answer, reads_the_reason_of_an_error) {
               HasSubstr("400: no name"));
   EXPECT_THAT(otlp(500, "text/plain", "line 1\nline 2").message, HasSubstr("500: line 1 line 2"));
   EXPECT_EQ(otlp(500, protobuf, "\xff\xff").message, "the backend answered 500");
-  EXPECT_LT(otlp(500, "text/plain", std::string(100'000, 'x')).message.size(), 1000U);
+  EXPECT_LT(otlp(500, "text/plain", std::string(100'000, 'x')).message.size(), 5000U);
   EXPECT_TRUE(is_valid_utf8(otlp(500, "text/plain", "\xff\xfe").message));
 }
 
@@ -116,6 +118,38 @@ TEST(read_zipkin_answer, does_not_read_the_body_of_a_success) {
   EXPECT_EQ(read_zipkin_answer({503, "", "", seconds{2}}).outcome, attempt_outcome::retry);
   EXPECT_EQ(read_zipkin_answer({503, "", "", seconds{2}}).retry_after, seconds{2});
   EXPECT_EQ(read_zipkin_answer({400, "", "bad", {}}).outcome, attempt_outcome::rejected);
+}
+
+TEST(read_grpc_failure, repeats_what_the_specification_names) {
+  for (int code = 1; code <= 17; ++code) {
+    bool repeats = code == 1 || code == 4 || code == 10 || code == 11 || code == 14 || code == 15;
+    auto result = read_grpc_failure(code, "why", "");
+    EXPECT_EQ(result.outcome, repeats ? attempt_outcome::retry : attempt_outcome::rejected) << code;
+    EXPECT_THAT(result.message, HasSubstr(grpc_code_name(code) + ": why"));
+  }
+  EXPECT_EQ(read_grpc_failure(14, "", "").reason, "grpc_unavailable");
+  EXPECT_EQ(read_grpc_failure(99, "", "").reason, "grpc_99");
+}
+
+TEST(read_grpc_failure, repeats_resource_exhausted_only_when_told_when) {
+  proto::RetryInfo info;
+  info.mutable_retry_delay()->set_seconds(5);
+  info.mutable_retry_delay()->set_nanos(500'000'000);
+  proto::RpcStatus status;
+  status.add_details()->set_type_url("type.googleapis.com/google.rpc.DebugInfo");
+  EXPECT_EQ(read_grpc_failure(8, "", status.SerializeAsString()).outcome, attempt_outcome::rejected);
+  auto* detail = status.add_details();
+  detail->set_type_url("type.googleapis.com/google.rpc.RetryInfo");
+  detail->set_value(info.SerializeAsString());
+  auto result = read_grpc_failure(8, "", status.SerializeAsString());
+  EXPECT_EQ(result.outcome, attempt_outcome::retry);
+  EXPECT_EQ(result.retry_after, milliseconds{5500});
+  EXPECT_EQ(read_grpc_failure(14, "", status.SerializeAsString()).retry_after, milliseconds{5500});
+  EXPECT_EQ(read_grpc_failure(3, "", status.SerializeAsString()).retry_after, std::nullopt);
+  EXPECT_EQ(read_grpc_failure(8, "", "garbage").outcome, attempt_outcome::rejected);
+  info.mutable_retry_delay()->set_seconds(std::numeric_limits<std::int64_t>::max());
+  detail->set_value(info.SerializeAsString());
+  EXPECT_GT(read_grpc_failure(8, "", status.SerializeAsString()).retry_after, seconds{0}) << "no overflow";
 }
 
 TEST(backoff, doubles_up_to_its_bound) {

@@ -1,0 +1,66 @@
+#include "export/credentials.hpp"
+
+#include "export/text.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace tc::exporting {
+
+namespace {
+
+constexpr std::size_t shortest_secret = 4; // shorter ones would tear holes into every message
+constexpr std::size_t longest_message = 512;
+
+} // namespace
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    auto count = std::min<std::size_t>(3, bytes.size() - i);
+    for (std::size_t k = 0; k < 3; ++k)
+      group = group << 8 | (k < count ? static_cast<std::uint8_t>(bytes[i + k]) : 0);
+    for (std::size_t k = 0; k < 4; ++k)
+      out += k <= count ? digits[group >> (18 - 6 * k) & 63] : '=';
+  }
+  return out;
+}
+
+std::string basic_authorization(std::string_view user_and_password) {
+  return "Basic " + base64(user_and_password);
+}
+
+void redactor::add(std::string_view secret) {
+  if (secret.size() < shortest_secret)
+    return;
+  auto place = std::find_if(secrets_.begin(), secrets_.end(),
+                            [&](const std::string& known) { return known.size() < secret.size(); });
+  secrets_.emplace(place, secret);
+}
+
+void redactor::add_headers(const std::vector<std::pair<std::string, std::string>>& headers) {
+  for (const auto& [name, value] : headers) {
+    add(value);
+    if (auto space = value.find(' '); space != std::string::npos)
+      add(std::string_view{value}.substr(space + 1));
+  }
+}
+
+void redactor::add_user_and_password(std::string_view pair) {
+  add(pair);
+  add(base64(pair));
+  if (auto colon = pair.find(':'); colon != std::string_view::npos)
+    add(pair.substr(colon + 1));
+}
+
+std::string redactor::clean(std::string text) const {
+  constexpr std::string_view mask = "[redacted]";
+  for (const auto& secret : secrets_)
+    for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos; at += mask.size())
+      text.replace(at, secret.size(), mask);
+  return printable_excerpt(text, longest_message);
+}
+
+} // namespace tc::exporting
