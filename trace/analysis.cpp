@@ -20,6 +20,7 @@ const observation* timeline::at(std::uint64_t version) const {
 
 analysis::analysis(const ledger& facts, const assembly_options& wanted) : options(wanted) {
   read_timelines(facts);
+  recall_histories(*this);
   read_logs();
   find_spec_changes();
   attribute();

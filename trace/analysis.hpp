@@ -136,6 +136,9 @@ private:
   void collect();
 };
 
+/// The rules of what a restart leaves of runs that were over before it.
+void recall_histories(analysis& all);
+
 /// The rules of who caused what; one pass in the order of versions. Fills in key, attribution, cause and
 /// source.
 void attribute_all(analysis& all);

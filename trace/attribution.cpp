@@ -148,8 +148,6 @@ private:
     auto& run = all_.attempts[index];
     run.source = source_of(run);
     const auto* before = previous(index);
-    if (run.historic && run.result == outcome::succeeded)
-      run.moved = run.source && recall(run);
     // Applied with another spec, though its own source stands still: the apply that changed it is the cause.
     const auto* asked = latest_spec_change(run, before ? before->generation : 0);
     if (!run.moved) {
@@ -187,36 +185,6 @@ private:
       if (asked && !all_.attempts[*asked->cause].key.empty())
         join(run, *asked->cause, asked->logged);
     }
-  }
-
-  /// Of a success that was over before anything was seen: whether what is left of it is the reconciliation
-  /// that took the object to its revision, or one of the intervals after it. Its history tells, with the time
-  /// since which the source has had the content.
-  bool recall(attempt& run) const {
-    const auto* state = all_.find(run.object)->at(run.last.version);
-    auto content = content_at(*run.source, run, [&](const occurrence& each) {
-      return std::find(each.revisions.begin(), each.revisions.end(), run.revision) != each.revisions.end();
-    });
-    if (run.recorded_total == 0 || !content || !state)
-      return false;
-    auto since = all_.contents[*content].updated;
-    if (run.first_recorded >= since) {
-      for (const auto& other : state->state->applies)
-        if (other.revision == run.revision && other.first_reconciled < run.first_recorded &&
-            other.first_reconciled >= since && other.last_status == run.reason)
-          return false;             // other manifests at the same revision came later
-      if (run.recorded_total > 1) { // the first of them was it
-        run.outcome_second = run.recorded_second = run.first_recorded;
-        run.reported.reset();
-        run.changed = true;
-        run.last.live = run.decided.live = false;
-      }
-      return true;
-    }
-    // Manifests it had applied before: its last reconciliation was the first at this revision unless an
-    // interval has passed since.
-    auto interval = state->state->interval.value_or(duration{});
-    return run.recorded_second < since + interval * 9 / 10;
   }
 
   /// The source does not show that content (any more): another source may.
@@ -291,10 +259,11 @@ private:
     const auto* then = line ? line->at(run.last.version) : nullptr;
     if (!then)
       return nullptr;
-    for (const auto& each : then->state->releases)
-      if (run.release_version != 0 && each.version < run.release_version)
-        return &each;
-    return nullptr;
+    const release_record* result = nullptr;
+    for (const auto& each : then->state->releases) // in no order of versions once there was a rollback
+      if (each.version < run.release_version && (!result || each.version > result->version))
+        result = &each;
+    return result;
   }
 
   /// Its metadata.generation moved while its owner was applying.

@@ -62,8 +62,8 @@ public:
         act(state, action, ready, *reconciling, here);
       if (ready && ready->status != "Unknown")
         conclude(state, *ready, reconciling, here);
-      else if (!state.releases.empty()) // those before the attempt
-        known_version_ = std::max(known_version_, state.releases.front().version);
+      else
+        note_releases(state); // those before the attempt
     }
     last_version_ = here.version;
     first_state_ = false;
@@ -217,32 +217,45 @@ private:
     running_ = false;
   }
 
+  /// The release that the attempt made: newer than those before it, not by a rollback, with its chart and
+  /// values.
+  const release_record* record_of(const attempt& now, const object_state& state) const {
+    const release_record* result = nullptr;
+    for (const auto& release : state.releases) {
+      bool right_kind =
+          now.result == outcome::failed
+              ? release.status == "failed" || release.status == "uninstalled" || release.status == "deployed"
+              : release.status == "deployed" || release.status == "superseded";
+      if (!right_kind || release.action == "rollback" || release.version <= last_taken_ ||
+          (!now.historic && release.version <= releases_before_) ||
+          release.config_digest != now.config_digest || release.chart_version != now.revision)
+        continue;
+      if (!result || release.version > result->version)
+        result = &release;
+    }
+    return result;
+  }
+
+  void note_releases(const object_state& state) {
+    for (const auto& release : state.releases)
+      known_version_ = std::max(known_version_, release.version);
+  }
+
   /// Takes what later patches of the same outcome add.
   void amend(const object_state& state, const condition* reconciling, const moment& here) {
-    if (!state.releases.empty())
-      known_version_ = std::max(known_version_, state.releases.front().version);
+    note_releases(state);
     if (out_.attempts.empty() || running_)
       return;
     auto& now = current();
     const auto* stalled = state.find_condition("Stalled");
     now.retry_due = now.result == outcome::failed && !state.suspended && !(stalled && stalled->is_true()) &&
                     reconciling && reconciling->is_true();
-    if (now.release_version == 0) {
-      for (const auto& release : state.releases) {
-        bool right_kind = now.result == outcome::failed
-                              ? release.status == "failed" || release.status == "uninstalled"
-                              : release.status == "deployed" || release.status == "superseded";
-        if (right_kind && (now.historic || release.version > releases_before_) &&
-            release.config_digest == now.config_digest && release.chart_version == now.revision &&
-            release.version > last_taken_) {
-          now.release_version = release.version;
-          last_taken_ = release.version;
-          now.reported = state.last_action_duration;
-          now.last = here;
-          break;
-        }
+    if (now.release_version == 0)
+      if (const auto* release = record_of(now, state)) {
+        now.release_version = last_taken_ = release->version;
+        now.reported = state.last_action_duration;
+        now.last = here;
       }
-    }
     // A release that was never made leaves no record; its duration is noted all the same.
     if (now.release_version == 0 && !now.reported && !now.historic && state.last_action_duration &&
         state.last_action_duration != duration_before_)
