@@ -17,10 +17,13 @@ public:
       : first_(first), longest_(longest), random_(seed) {}
 
   /// Returns the next delay and doubles the step, up to the longest.
-  duration next() {
-    auto step = longest_;
+  duration next() { return next(longest_); }
+
+  /// The same with another longest delay, if that is shorter.
+  duration next(duration longest) {
+    auto step = std::min(longest, longest_);
     if (steps_ < 30)
-      step = std::min(longest_, first_ * (std::int64_t{1} << steps_));
+      step = std::min(step, first_ * (std::int64_t{1} << steps_));
     ++steps_;
     return jitter(step);
   }

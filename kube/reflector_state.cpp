@@ -1,5 +1,6 @@
 #include "kube/reflector_state.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace tc::kube {
@@ -18,6 +19,13 @@ constexpr auto shortest_useful_watch = 1s;
 constexpr auto longest_settling = 30s;
 /// A watch that cannot be resumed this often in a row is given up for a list.
 constexpr int failed_watches_before_list = 4;
+
+/// Texts that differ in a duration or a port tell the same.
+std::string without_digits(std::string text) {
+  text.erase(std::remove_if(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }),
+             text.end());
+  return text;
+}
 
 bool is_success(int status) {
   return status >= 200 && status < 300;
@@ -51,7 +59,7 @@ reflector_state::reflector_state(resource_ref kind, reflector_options options, r
       lines_(options_.max_object_bytes), list_(options_.max_object_bytes),
       delays_(options_.first_delay, options_.longest_delay, options_.seed),
       forbidden_delays_(options_.first_forbidden_delay, options_.longest_delay, options_.seed + 1),
-      absent_delays_(options_.first_forbidden_delay, options_.longest_delay, options_.seed + 2),
+      absent_delays_(options_.first_forbidden_delay, options_.longest_absent_delay, options_.seed + 2),
       watch_list_(options_.use_watch_list) {
   // nop
 }
@@ -73,8 +81,10 @@ void reflector_state::on_resolved(resolution result, timestamp now) {
     return;
   if (!result) {
     ++counts_.failures;
-    report(reflector_status::failing, "cannot find out which version is served: " + result.error());
-    wait(delays_.next(), next_step::resolve);
+    // Of a kind that is not installed nobody needs to hear that the server has gone: the others tell it.
+    if (status_ != reflector_status::absent)
+      report(reflector_status::failing, "cannot find out which version is served: " + result.error());
+    wait(delays_.next(options_.longest_unreachable_delay), next_step::resolve);
     return;
   }
   if (!*result) {
@@ -362,7 +372,7 @@ void reflector_state::request_failed(const reflector_reply& reply, timestamp now
   bool usual = reply.interrupted && phase_ == phase::watching && delays_.steps() == 0;
   if (!usual)
     report(reflector_status::failing, reply.failure);
-  wait(delays_.next(), then);
+  wait(delays_.next(options_.longest_unreachable_delay), then);
 }
 
 void reflector_state::status_failed(int status, const std::string& message,
@@ -515,9 +525,11 @@ void reflector_state::broken(const object_problem& problem) {
   sink_.on_error(resource_, problem.key, problem.problem);
 }
 
+/// A status is told when it changes, not each time it is met again; a failure also when its cause changes.
 void reflector_state::report(reflector_status status, const std::string& reason) {
-  if (status == status_ &&
-      (reason == reason_ || status == reflector_status::absent || status == reflector_status::forbidden))
+  bool same_cause = status == reflector_status::absent || status == reflector_status::forbidden ||
+                    without_digits(reason) == without_digits(reason_);
+  if (status == status_ && same_cause)
     return;
   status_ = status;
   reason_ = reason;

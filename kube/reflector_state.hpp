@@ -31,9 +31,13 @@ struct reflector_options {
   duration first_delay = std::chrono::milliseconds{500};
   duration first_forbidden_delay = std::chrono::seconds{1};
   duration longest_delay = std::chrono::seconds{30};
-  duration longest_retry_after = std::chrono::minutes{5};  ///< a server that asks for more gets this
-  duration shortest_watch = std::chrono::minutes{5};       ///< timeoutSeconds is between this …
-  duration longest_watch = std::chrono::minutes{10};       ///< … and this
+  duration longest_unreachable_delay =
+      std::chrono::seconds{10}; ///< when nobody answers at all, which costs nobody much
+  duration longest_absent_delay =
+      std::chrono::seconds{15};                           ///< between two looks for a kind that is not served
+  duration longest_retry_after = std::chrono::minutes{5}; ///< a server that asks for more gets this
+  duration shortest_watch = std::chrono::minutes{5};      ///< timeoutSeconds is between this …
+  duration longest_watch = std::chrono::minutes{10};      ///< … and this
   duration watch_list_patience = std::chrono::seconds{30}; ///< silence before the initial events have ended
   std::uint64_t seed = 1;                                  ///< of the jitter
 };
