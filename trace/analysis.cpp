@@ -71,7 +71,7 @@ void analysis::read_timelines(const ledger& facts) {
     run_history history;
     if (object.kind == "HelmRelease")
       history = helm_history(object, line.states);
-    else if (!is_workload_kind(object.kind) && !is_source_kind(object.kind))
+    else if (object.kind == "Kustomization" || usual_group(object.kind).empty()) // or of another maker
       history = kustomization_history(object, line.states);
     for (auto& each : history.attempts) {
       attempts_of[object].push_back(attempts.size());

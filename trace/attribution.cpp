@@ -18,18 +18,22 @@ public:
   void run() {
     struct step {
       std::uint64_t version;
-      bool is_attempt; // at the same version the content comes first
+      int rank; // at the same version content comes first, releases last
       std::size_t index;
       auto operator<=>(const step&) const = default;
     };
     std::vector<step> steps;
     for (std::size_t index = 0; index < all_.contents.size(); ++index)
-      steps.push_back({all_.contents[index].begin.version, false, index});
-    for (std::size_t index = 0; index < all_.attempts.size(); ++index)
-      steps.push_back({all_.attempts[index].first.version, true, index});
+      steps.push_back({all_.contents[index].begin.version, 0, index});
+    for (std::size_t index = 0; index < all_.attempts.size(); ++index) {
+      // What was under way or over when it was listed began before anything that was seen.
+      const auto& each = all_.attempts[index];
+      auto version = each.start_seen ? each.first.version : each.not_before;
+      steps.push_back({version, each.object.kind == "HelmRelease" ? 2 : 1, index});
+    }
     std::sort(steps.begin(), steps.end());
     for (const auto& each : steps) {
-      if (!each.is_attempt) {
+      if (each.rank == 0) {
         adopt(all_.contents[each.index]);
         contents_by_change_[all_.contents[each.index].change].push_back(each.index);
         continue;
