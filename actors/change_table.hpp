@@ -94,8 +94,8 @@ public:
 
   /// Returns how many changes are open and have no known fate.
   std::size_t live() const { return static_cast<std::size_t>(books_.changes_pending); }
-  /// Gives up the pending change that has been quiet for longest, because there are too many; returns its key,
-  /// or nothing when all of them are handed out and wait for the backend.
+  /// Gives up the pending change that has been quiet for longest, because there are too many; returns its
+  /// key, or nothing when all of them are handed out and wait for the backend.
   std::optional<std::string> drop_quietest();
 
   /// The revision actor of that change crashed at `now`. Returns whether the change was dropped for it.

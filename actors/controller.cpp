@@ -93,7 +93,8 @@ void controller_state::start_watcher() {
   for (const auto& [uid, what] : watcher_memory_->traces)
     if (specs.count(uid) == 0)
       gone.push_back(uid);
-  watching = self->spawn<caf::linked>(watcher, watcher_memory_, setup.events, caf::actor_cast<caf::actor_addr>(self));
+  watching = self->spawn<caf::linked>(watcher, watcher_memory_, setup.events,
+                                      caf::actor_cast<caf::actor_addr>(self));
   for (const auto& uid : gone)
     self->send(watching, remove_atom_v, uid);
   for (const auto& [provider_name, entry] : providers)
@@ -105,7 +106,8 @@ void controller_state::start_watcher() {
     self->send(watching, apply_atom_v, spec);
   if (!journal.empty())
     self->send(watching, observe_atom_v,
-               observation_batch_ptr{std::make_shared<observation_batch>(journal.begin(), journal.end())}, now);
+               observation_batch_ptr{std::make_shared<observation_batch>(journal.begin(), journal.end())},
+               now);
 }
 
 void controller_state::start_reporter() {

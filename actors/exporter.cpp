@@ -41,7 +41,8 @@ exporter_actor::behavior_type exporter_state::make_behavior() {
   };
 }
 
-void exporter_state::submit(const producer_actor& from, std::uint64_t number, const completed_trace_ptr& trace) {
+void exporter_state::submit(const producer_actor& from, std::uint64_t number,
+                            const completed_trace_ptr& trace) {
   auto id = next_id++;
   auto& entry = submissions[id];
   entry.from = caf::actor_cast<caf::actor_addr>(from);
@@ -154,9 +155,9 @@ void exporter_state::publish_books() {
     self->send(to, books_atom_v, provider, published);
 }
 
-exporter_actor::behavior_type exporter(exporter_actor::stateful_pointer<exporter_state> self, std::string provider,
-                                       std::shared_ptr<exporter_memory> memory, exporter_setup_ptr setup,
-                                       caf::actor_addr owner) {
+exporter_actor::behavior_type exporter(exporter_actor::stateful_pointer<exporter_state> self,
+                                       std::string provider, std::shared_ptr<exporter_memory> memory,
+                                       exporter_setup_ptr setup, caf::actor_addr owner) {
   auto& state = self->state;
   state.provider = std::move(provider);
   state.memory = std::move(memory);
@@ -165,8 +166,8 @@ exporter_actor::behavior_type exporter(exporter_actor::stateful_pointer<exporter
   // What the predecessor had pending is submitted again by those who own it.
   state.memory->books.spans_submitted -= state.memory->books.spans_pending;
   state.memory->books.spans_pending = 0;
-  state.queue = std::make_unique<exporting::delivery_queue>(state.setup->sink->encoder(), state.setup->delivery,
-                                                            state.setup->random);
+  state.queue = std::make_unique<exporting::delivery_queue>(state.setup->sink->encoder(),
+                                                            state.setup->delivery, state.setup->random);
   return state.make_behavior();
 }
 

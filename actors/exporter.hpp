@@ -83,8 +83,8 @@ struct exporter_state {
 };
 
 /// `provider` is "namespace/name" of the Provider.
-exporter_actor::behavior_type exporter(exporter_actor::stateful_pointer<exporter_state> self, std::string provider,
-                                       std::shared_ptr<exporter_memory> memory, exporter_setup_ptr setup,
-                                       caf::actor_addr owner);
+exporter_actor::behavior_type exporter(exporter_actor::stateful_pointer<exporter_state> self,
+                                       std::string provider, std::shared_ptr<exporter_memory> memory,
+                                       exporter_setup_ptr setup, caf::actor_addr owner);
 
 } // namespace tc::actors

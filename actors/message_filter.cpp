@@ -11,7 +11,8 @@ namespace {
 
 using expressions = std::vector<std::unique_ptr<re2::RE2>>;
 
-tl::expected<expressions, std::string> compile(std::string_view field, const std::vector<std::string>& texts) {
+tl::expected<expressions, std::string> compile(std::string_view field,
+                                               const std::vector<std::string>& texts) {
   expressions out;
   re2::RE2::Options options;
   options.set_log_errors(false);

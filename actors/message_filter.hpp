@@ -12,8 +12,9 @@
 
 namespace tc::actors {
 
-/// Returns whether a message passes: it matches one of `inclusion` (or there is none) and none of `exclusion`.
-/// An empty function when both lists are empty. The error names the field, the expression and what is wrong.
+/// Returns whether a message passes: it matches one of `inclusion` (or there is none) and none of
+/// `exclusion`. An empty function when both lists are empty. The error names the field, the expression and
+/// what is wrong.
 tl::expected<std::function<bool(std::string_view)>, std::string>
 message_filter(const std::vector<std::string>& inclusion, const std::vector<std::string>& exclusion);
 

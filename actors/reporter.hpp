@@ -1,8 +1,8 @@
 #pragma once
 
 // The actor that writes the status of Trace resources. It keeps only the latest status of each, writes one at
-// a time per resource and at most one a second, and tries again when a write fails. What the status looks like
-// as JSON and how it gets to the API server comes from outside.
+// a time per resource and at most one a second, and tries again when a write fails. What the status looks
+// like as JSON and how it gets to the API server comes from outside.
 
 #include "messages/actors.hpp"
 

@@ -67,13 +67,15 @@ change_report_ptr revision_state::judge(timestamp now) const {
   if (verdict.settled)
     out->trace = std::make_shared<completed_trace>(trace::assemble(ledger, setup.key, setup.options));
   else if (setup.progressive)
-    out->trace = std::make_shared<completed_trace>(finished_part(trace::assemble(ledger, setup.key, setup.options)));
+    out->trace =
+        std::make_shared<completed_trace>(finished_part(trace::assemble(ledger, setup.key, setup.options)));
   if (setup.stopwatch)
     out->assembly_time = duration{setup.stopwatch() - began};
   return out;
 }
 
-revision_actor::behavior_type revision(revision_actor::stateful_pointer<revision_state> self, revision_setup setup) {
+revision_actor::behavior_type revision(revision_actor::stateful_pointer<revision_state> self,
+                                       revision_setup setup) {
   self->state.setup = std::move(setup);
   return self->state.make_behavior();
 }

@@ -39,6 +39,7 @@ struct revision_state {
 completed_trace finished_part(completed_trace trace);
 
 /// Spawn linked to its trace actor, which gets the reports: every judge message is answered to its sender.
-revision_actor::behavior_type revision(revision_actor::stateful_pointer<revision_state> self, revision_setup setup);
+revision_actor::behavior_type revision(revision_actor::stateful_pointer<revision_state> self,
+                                       revision_setup setup);
 
 } // namespace tc::actors

@@ -23,7 +23,8 @@ bool contains(const std::vector<routing::subscriber>& sorted, routing::subscribe
 
 /// Kinds that are drawn because of what applied or feeds on them, without being selected.
 bool follows_its_parents(std::string_view kind) {
-  return kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet" || kind == "ImageUpdateAutomation";
+  return kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet" ||
+         kind == "ImageUpdateAutomation";
 }
 
 object_id split_name(std::string_view kind, std::string_view namespaced_name) {
@@ -65,7 +66,8 @@ std::vector<object_id> parents_of(const object_id& id, const object_state& state
   return out;
 }
 
-std::string routing::index_key(std::string_view kind, std::string_view namespace_name, std::string_view name) {
+std::string routing::index_key(std::string_view kind, std::string_view namespace_name,
+                               std::string_view name) {
   std::string out;
   out.reserve(kind.size() + namespace_name.size() + name.size() + 2);
   out.append(kind).append(1, '/').append(namespace_name).append(1, '/').append(name);
@@ -187,8 +189,10 @@ std::pair<routing::subscriber, observation_batch> routing::subscribe(const trace
   if (resource.event_sources.empty())
     everything_.push_back(who);
   for (const auto& source : resource.event_sources) {
-    const auto& namespace_name = source.namespace_name.empty() ? resource.namespace_name : source.namespace_name;
-    index_[index_key(source.kind, namespace_name, source.name)].push_back({who, source, resource.namespace_name});
+    const auto& namespace_name =
+        source.namespace_name.empty() ? resource.namespace_name : source.namespace_name;
+    index_[index_key(source.kind, namespace_name, source.name)].push_back(
+        {who, source, resource.namespace_name});
   }
   std::vector<delivery> ignored;
   std::vector<object_id> ids;

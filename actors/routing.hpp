@@ -2,8 +2,8 @@
 
 // Which Trace resources an observation is for. An index, not a scan: the cost of an observation does not grow
 // with the number of Traces that it does not concern. A Trace is interested in what it selects, in all that
-// this comes from (sources, charts, the Kustomizations that applied it), because a tree needs its root, and in
-// the workloads that it applies. What a change was is not decided here but in trace/.
+// this comes from (sources, charts, the Kustomizations that applied it), because a tree needs its root, and
+// in the workloads that it applies. What a change was is not decided here but in trace/.
 
 #include "messages/actors.hpp"
 
@@ -26,7 +26,8 @@ public:
   using delivery = std::pair<subscriber, observation_ptr>;
 
   /// `max_recent`: how many recent observations are kept beside the latest state of each object, to be told
-  /// to a Trace that becomes interested in their object later: the watches of different kinds are not in step.
+  /// to a Trace that becomes interested in their object later: the watches of different kinds are not in
+  /// step.
   explicit routing(std::size_t max_recent = 4096) : max_recent_(max_recent) {}
 
   /// A Trace begins to listen. Returns what is retained of the objects that concern it.

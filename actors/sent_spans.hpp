@@ -1,7 +1,8 @@
 #pragma once
 
-// Which spans a Provider's backend already has: where two Traces select parts of one change, and after a crash,
-// each span ID is sent once. Bounded: the oldest are forgotten, and would then be sent again under the same ID.
+// Which spans a Provider's backend already has: where two Traces select parts of one change, and after a
+// crash, each span ID is sent once. Bounded: the oldest are forgotten, and would then be sent again under the
+// same ID.
 
 #include "messages/span.hpp"
 
@@ -16,7 +17,9 @@ class sent_spans {
 public:
   explicit sent_spans(std::size_t limit = std::size_t{1} << 20) : limit_(limit) {}
 
-  bool contains(const trace_id& trace, const span_id& span) const { return known_.count(key_of(trace, span)) != 0; }
+  bool contains(const trace_id& trace, const span_id& span) const {
+    return known_.count(key_of(trace, span)) != 0;
+  }
 
   void add(const trace_id& trace, const span_id& span) {
     auto key = key_of(trace, span);
@@ -33,7 +36,7 @@ public:
 
   /// Both IDs are cut from SHA-256, so their combination in 64 bits is as good as random.
   static std::uint64_t key_of(const trace_id& trace, const span_id& span) {
-    return std::hash<trace_id>{}(trace) * 31 ^ std::hash<span_id>{}(span);
+    return std::hash<trace_id>{}(trace)*31 ^ std::hash<span_id>{}(span);
   }
 
 private:

@@ -37,7 +37,8 @@ trace_actor::behavior_type trace_state::make_behavior() {
         problem.clear();
         memory->table.take_back_submissions();
         self->monitor(exporter);
-        self->request(exporter, caf::infinite, attach_atom_v, caf::actor_cast<producer_actor>(self->address()))
+        self->request(exporter, caf::infinite, attach_atom_v,
+                      caf::actor_cast<producer_actor>(self->address()))
             .then(
                 [this, to](std::uint32_t granted) {
                   if (exporter == to) {
@@ -111,7 +112,8 @@ void trace_state::start_revision(change_entry& entry) {
   setup.stopwatch = events->stopwatch;
   auto child = self->spawn<caf::linked>(revision, std::move(setup));
   keys.emplace(child.address(), entry.key);
-  self->send(child, observe_atom_v, observation_batch_ptr{std::make_shared<observation_batch>(entry.evidence)});
+  self->send(child, observe_atom_v,
+             observation_batch_ptr{std::make_shared<observation_batch>(entry.evidence)});
   revisions[entry.key] = std::move(child);
 }
 

@@ -30,6 +30,8 @@ struct trace_events {
   std::function<void(const trace_resource&, const std::string& key, const std::string& error, bool dropped,
                      const observation_batch& ledger)>
       revision_crashed;
+  /// A trace actor crashed; it is started again.
+  std::function<void(const trace_resource&, const std::string& error)> trace_crashed;
   /// A change was given up because there are more than --max-live-changes.
   std::function<void(const trace_resource&, const std::string& key)> overflowed;
   std::function<void(const completed_trace&, const delivery_report&)> acknowledged;

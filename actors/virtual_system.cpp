@@ -3,9 +3,12 @@
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/exit_reason.hpp>
+#include <caf/make_message.hpp>
+#include <caf/message_id.hpp>
 #include <caf/scheduled_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/scoped_actor.hpp>
+#include <caf/system_messages.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
 namespace tc::actors {
@@ -21,14 +24,14 @@ struct testing_config : caf::actor_system_config {
   }
 };
 
-/// A crash as a supervisor sees it: not the kill of an operator, which CAF lets nobody handle.
+/// A crash as a supervisor sees it, and not the kill of an operator, which no actor can handle.
 const auto crash = caf::make_error(caf::sec::runtime_error, std::string{"sabotage"});
 
 } // namespace
 
 struct virtual_system::impl {
-  explicit impl(controller_setup setup)
-      : system(config), self(system, true),
+  impl(controller_setup setup, duration between_ticks)
+      : tick(between_ticks), system(config), self(system, true),
         scheduler(dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler())), now(setup.began) {
     // Zero means "unset" to CAF's clock.
     scheduler.clock().current_time += std::chrono::hours{1};
@@ -50,12 +53,16 @@ struct virtual_system::impl {
       if (saboteur)
         if (auto* actor = dynamic_cast<caf::scheduled_actor*>(scheduler.jobs.front()))
           if (saboteur(actor->name()))
-            actor->quit(crash);
+            // Goes before everything that is in the mailbox; from a stranger, so that no supervisor takes it
+            // for the exit of a child.
+            actor->enqueue(nullptr, caf::make_message_id(caf::message_priority::high),
+                           caf::make_message(caf::exit_msg{self.address(), crash}), nullptr);
       scheduler.run_once();
       ++messages;
     }
   }
 
+  duration tick;
   testing_config config;
   caf::actor_system system;
   caf::scoped_actor self;
@@ -66,7 +73,8 @@ struct virtual_system::impl {
   std::size_t messages = 0;
 };
 
-virtual_system::virtual_system(controller_setup setup) : impl_(std::make_unique<impl>(std::move(setup))) {
+virtual_system::virtual_system(controller_setup setup, duration tick)
+    : impl_(std::make_unique<impl>(std::move(setup), tick)) {
   // nop
 }
 
@@ -96,8 +104,8 @@ void virtual_system::observe(observation_ptr fact, timestamp at) {
 }
 
 void virtual_system::advance(timestamp at) {
-  while (impl_->now + tick <= at) {
-    impl_->now += tick;
+  while (impl_->now + impl_->tick <= at) {
+    impl_->now += impl_->tick;
     impl_->self->send(impl_->root, tick_atom_v, impl_->now);
     impl_->run();
   }
@@ -115,11 +123,11 @@ bool virtual_system::settle(duration limit) {
     return false;
   };
   // What is known so far may not have reached the books yet: they are of the latest tick.
-  advance(impl_->now + 2 * tick);
+  advance(impl_->now + 2 * impl_->tick);
   while (open(*books())) {
     if (impl_->now >= end)
       return false;
-    advance(impl_->now + tick);
+    advance(impl_->now + impl_->tick);
   }
   return true;
 }

@@ -17,10 +17,11 @@ namespace tc::actors {
 
 class virtual_system {
 public:
-  /// Time between two ticks; what is due is judged at the first tick after.
-  static constexpr duration tick = std::chrono::milliseconds{100};
+  /// Time between two ticks, as the controller has it.
+  static constexpr duration usual_tick = std::chrono::milliseconds{100};
 
-  explicit virtual_system(controller_setup setup);
+  /// What is due is judged at the first tick after.
+  explicit virtual_system(controller_setup setup, duration tick = usual_tick);
   /// Ends every actor and waits for it.
   ~virtual_system();
   virtual_system(const virtual_system&) = delete;

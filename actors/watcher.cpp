@@ -37,6 +37,8 @@ watcher_actor::behavior_type watcher_state::make_behavior() {
     what.restarts.crashed(memory->now);
     what.waiting_for_restart = true;
     ++memory->restarts;
+    if (events->trace_crashed)
+      events->trace_crashed(*what.spec, text_of(message.reason));
   });
   return {
       [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) { observe(*batch, at); },
@@ -48,7 +50,8 @@ watcher_actor::behavior_type watcher_state::make_behavior() {
           if (provider_of(*what.spec) == provider_name)
             bind(what);
       },
-      [this](unbind_atom, const std::string& provider_name, const std::string& reason, const std::string& message) {
+      [this](unbind_atom, const std::string& provider_name, const std::string& reason,
+             const std::string& message) {
         providers[provider_name] = {exporter_actor{}, reason, message};
         for (const auto& [uid, what] : memory->traces)
           if (provider_of(*what.spec) == provider_name)
@@ -111,9 +114,10 @@ void watcher_state::apply(const trace_resource_ptr& spec) {
     for (std::size_t i = 0; i < spec->event_sources.size(); ++i) {
       const auto& wanted = spec->event_sources[i].namespace_name;
       if (!wanted.empty() && wanted != spec->namespace_name) {
-        publish_problem(*spec, "AccessDenied",
-                        "spec.eventSources[" + std::to_string(i) + "].namespace: '" + wanted +
-                            "' is another namespace than the Trace's, which --no-cross-namespace-refs forbids");
+        publish_problem(
+            *spec, "AccessDenied",
+            "spec.eventSources[" + std::to_string(i) + "].namespace: '" + wanted +
+                "' is another namespace than the Trace's, which --no-cross-namespace-refs forbids");
         return;
       }
     }
@@ -135,8 +139,8 @@ void watcher_state::start(followed_trace& what, observation_batch seed) {
   what.waiting_for_restart = false;
   actors[uid] = child;
   if (!seed.empty())
-    self->send(child, observe_atom_v, observation_batch_ptr{std::make_shared<observation_batch>(std::move(seed))},
-               memory->now);
+    self->send(child, observe_atom_v,
+               observation_batch_ptr{std::make_shared<observation_batch>(std::move(seed))}, memory->now);
   bind(what);
 }
 
@@ -169,7 +173,8 @@ void watcher_state::bind(const followed_trace& what) {
   auto found = providers.find(provider_of(*what.spec));
   if (found == providers.end())
     self->send(actor->second, unbind_atom_v, std::string{"ProviderNotFound"},
-               "Provider '" + provider_of(*what.spec) + "' does not exist; what settles meanwhile waits for it");
+               "Provider '" + provider_of(*what.spec) +
+                   "' does not exist; what settles meanwhile waits for it");
   else if (!found->second.exporter)
     self->send(actor->second, unbind_atom_v, found->second.reason, found->second.problem);
   else

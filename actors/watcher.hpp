@@ -24,7 +24,7 @@ struct watcher_setup {
   /// A Trace may only name a Provider of its own namespace in any case; with this, only objects of it too.
   bool no_cross_namespace_refs = false;
   std::size_t max_live_changes = 10'000; ///< per Trace
-  std::size_t max_recent = 4096; ///< observations remembered for Traces that become interested later
+  std::size_t max_recent = 4096;         ///< observations remembered for Traces that become interested later
 };
 
 /// One Trace resource as the watcher knows it.
@@ -43,7 +43,7 @@ struct watcher_memory {
 
   watcher_setup setup;
   timestamp began; ///< when watching began: less the backfill, what was quiet by then is history
-  timestamp now; ///< of the latest message
+  timestamp now;   ///< of the latest message
   routing routes;
   std::map<std::string, followed_trace> traces; ///< by UID
   std::uint64_t observations = 0;
@@ -76,7 +76,7 @@ struct watcher_state {
     std::string reason;
     std::string problem;
   };
-  std::map<std::string, provider> providers;          ///< by "namespace/name"
+  std::map<std::string, provider> providers;           ///< by "namespace/name"
   std::unordered_map<std::string, trace_actor> actors; ///< by UID
   std::unordered_map<caf::actor_addr, std::string> uids;
   std::unordered_map<routing::subscriber, std::string> subscribers;

@@ -12,8 +12,8 @@ bool adds_up(const trace_books& books) {
 }
 
 bool adds_up(const exporter_books& books) {
-  return books.spans_submitted == books.spans_delivered + books.spans_duplicate + books.spans_dropped +
-                                      books.spans_pending;
+  return books.spans_submitted ==
+         books.spans_delivered + books.spans_duplicate + books.spans_dropped + books.spans_pending;
 }
 
 } // namespace
@@ -29,31 +29,24 @@ bool balanced(const controller_books& books) {
 }
 
 std::string books_json(const controller_books& books) {
-  nlohmann::json out{{"observations", books.observations},
-                     {"observationsUnrouted", books.observations_unrouted},
-                     {"actorRestarts", books.restarts},
-                     {"balanced", balanced(books)},
-                     {"traces", nlohmann::json::object()},
-                     {"exporters", nlohmann::json::object()}};
+  nlohmann::json out{
+      {"observations", books.observations}, {"observationsUnrouted", books.observations_unrouted},
+      {"actorRestarts", books.restarts},    {"balanced", balanced(books)},
+      {"traces", nlohmann::json::object()}, {"exporters", nlohmann::json::object()}};
   for (const auto& [name, trace] : books.traces)
-    out["traces"][name] = {{"observations", trace.observations},
-                           {"opened", trace.changes_opened},
-                           {"exported", trace.changes_exported},
-                           {"history", trace.changes_history},
-                           {"sampledOut", trace.changes_sampled_out},
-                           {"filtered", trace.changes_filtered},
-                           {"dropped", trace.changes_dropped},
-                           {"pending", trace.changes_pending},
-                           {"spansExported", trace.spans_exported},
-                           {"spansLate", trace.spans_late},
-                           {"revisionRestarts", trace.restarts},
-                           {"balanced", adds_up(trace)}};
+    out["traces"][name] = {{"observations", trace.observations},      {"opened", trace.changes_opened},
+                           {"exported", trace.changes_exported},      {"history", trace.changes_history},
+                           {"sampledOut", trace.changes_sampled_out}, {"filtered", trace.changes_filtered},
+                           {"dropped", trace.changes_dropped},        {"pending", trace.changes_pending},
+                           {"spansExported", trace.spans_exported},   {"spansLate", trace.spans_late},
+                           {"revisionRestarts", trace.restarts},      {"balanced", adds_up(trace)}};
   for (const auto& [name, exporter] : books.exporters)
-    out["exporters"][name] = {{"submitted", exporter.spans_submitted}, {"delivered", exporter.spans_delivered},
-                              {"duplicate", exporter.spans_duplicate}, {"rejected", exporter.spans_rejected},
-                              {"dropped", exporter.spans_dropped},     {"pending", exporter.spans_pending},
-                              {"attempts", exporter.attempts},         {"failedAttempts", exporter.failed_attempts},
-                              {"lastError", exporter.last_error},      {"balanced", adds_up(exporter)}};
+    out["exporters"][name] = {
+        {"submitted", exporter.spans_submitted}, {"delivered", exporter.spans_delivered},
+        {"duplicate", exporter.spans_duplicate}, {"rejected", exporter.spans_rejected},
+        {"dropped", exporter.spans_dropped},     {"pending", exporter.spans_pending},
+        {"attempts", exporter.attempts},         {"failedAttempts", exporter.failed_attempts},
+        {"lastError", exporter.last_error},      {"balanced", adds_up(exporter)}};
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
 }
 

@@ -49,7 +49,8 @@ void cluster_feed::on_bookmark(const kube::resource_ref&, std::string_view, time
   // nop: bookmarks move the reflector, not us
 }
 
-void cluster_feed::on_error(const kube::resource_ref& resource, std::string_view object, std::string_view problem) {
+void cluster_feed::on_error(const kube::resource_ref& resource, std::string_view object,
+                            std::string_view problem) {
   out_.broken(resource.kind, object, problem);
 }
 

@@ -40,9 +40,12 @@ public:
   void on_object(const kube::resource_ref& resource, kube::watch_type type, std::string_view object_json,
                  timestamp received_at, bool initial) override;
   void on_synced(const kube::resource_ref& resource) override;
-  void on_bookmark(const kube::resource_ref& resource, std::string_view object_json, timestamp received_at) override;
-  void on_error(const kube::resource_ref& resource, std::string_view object, std::string_view problem) override;
-  void on_state(const kube::resource_ref& resource, kube::reflector_status status, std::string_view reason) override;
+  void on_bookmark(const kube::resource_ref& resource, std::string_view object_json,
+                   timestamp received_at) override;
+  void on_error(const kube::resource_ref& resource, std::string_view object,
+                std::string_view problem) override;
+  void on_state(const kube::resource_ref& resource, kube::reflector_status status,
+                std::string_view reason) override;
 
   /// Hands over what has been collected; called when the loop is idle.
   void flush();

@@ -32,7 +32,8 @@ tl::expected<secret_data, std::string> read_secret_json(std::string_view json) {
   if (!object.contains("data") || !object["data"].is_object())
     return out;
   for (const auto& [key, value] : object["data"].items()) {
-    auto decoded = value.is_string() ? kube::decode_base64(value.get_ref<const std::string&>()) : std::nullopt;
+    auto decoded =
+        value.is_string() ? kube::decode_base64(value.get_ref<const std::string&>()) : std::nullopt;
     if (!decoded)
       return tl::unexpected("key '" + key + "' is not base64");
     out[key] = std::move(*decoded);
@@ -51,7 +52,8 @@ void cluster_writer::patch_trace_status(const std::string& namespace_name, const
   request.method = "PATCH";
   {
     std::lock_guard guard{mutex_};
-    request.url = kube::object_path(trace_, namespace_name, name, "status") + "?fieldManager=trace-controller";
+    request.url =
+        kube::object_path(trace_, namespace_name, name, "status") + "?fieldManager=trace-controller";
   }
   request.headers = {"Content-Type: application/merge-patch+json", "Accept: application/json"};
   request.body = std::move(body);

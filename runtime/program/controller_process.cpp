@@ -129,12 +129,14 @@ struct controller_process::impl {
   std::uint64_t opened_before = 0;
 };
 
-tl::expected<std::unique_ptr<controller_process>, std::string> controller_process::start(const run_options& options,
-                                                                                         const logger& log) {
+tl::expected<std::unique_ptr<controller_process>, std::string>
+controller_process::start(const run_options& options, const logger& log) {
   kube::find_access_options find;
   find.kubeconfig = options.cluster.kubeconfig;
   find.context = options.cluster.context;
-  find.pod.env = [](const std::string& name) { return environment_value(name.c_str()).value_or(std::string{}); };
+  find.pod.env = [](const std::string& name) {
+    return environment_value(name.c_str()).value_or(std::string{});
+  };
   find.pod.clock = wall_clock;
   auto access = kube::find_access(std::move(find));
   if (!access)
@@ -165,14 +167,14 @@ void controller_process::impl::start_actors() {
   setup.publish_books = [this](controller_books_ptr latest) { publish(std::move(latest)); };
   setup.write_status = [this](const trace_status& status, std::function<void(std::string)> done) {
     auto body = patches.patch_for(status, wall_clock());
-    writer.patch_trace_status(status.namespace_name, status.name, std::move(body),
-                              [this, name = status.namespace_name + '/' + status.name,
-                               done = std::move(done)](const std::string& error) {
-                                if (!error.empty())
-                                  log.error("the status of a Trace cannot be written",
-                                            {{"trace", name}, {"error", error}});
-                                done(error);
-                              });
+    writer.patch_trace_status(
+        status.namespace_name, status.name, std::move(body),
+        [this, name = status.namespace_name + '/' + status.name,
+         done = std::move(done)](const std::string& error) {
+          if (!error.empty())
+            log.error("the status of a Trace cannot be written", {{"trace", name}, {"error", error}});
+          done(error);
+        });
   };
   root = actors_.system().spawn(actors::controller, std::move(setup));
 }
@@ -224,7 +226,8 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   out->attempted = [this, provider](const exporting::attempt_result& result, std::size_t spans) {
     counters.export_attempts.add(1, provider, result.status > 0 ? std::to_string(result.status) : "none");
     if (result.outcome == exporting::attempt_outcome::delivered) {
-      counters.spans_exported.add(static_cast<double>(spans) - static_cast<double>(result.rejected_spans), provider);
+      counters.spans_exported.add(static_cast<double>(spans) - static_cast<double>(result.rejected_spans),
+                                  provider);
       if (result.rejected_spans > 0)
         counters.spans_dropped.add(static_cast<double>(result.rejected_spans), provider, "partial_success");
       if (!result.message.empty())
@@ -233,9 +236,10 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
     }
     if (result.outcome == exporting::attempt_outcome::rejected)
       counters.spans_dropped.add(static_cast<double>(spans), provider, result.reason);
-    log.error(result.outcome == exporting::attempt_outcome::retry ? "export failed and is tried again"
-                                                                  : "export was refused for good",
-              {{"provider", provider}, {"reason", result.reason}, {"error", result.message}, {"spans", spans}});
+    log.error(
+        result.outcome == exporting::attempt_outcome::retry ? "export failed and is tried again"
+                                                            : "export was refused for good",
+        {{"provider", provider}, {"reason", result.reason}, {"error", result.message}, {"spans", spans}});
   };
   return exporter_setup_ptr{std::move(out)};
 }
@@ -285,9 +289,11 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
   };
   out.broken = [this](std::string_view kind, std::string_view object, std::string_view problem) {
     counters.decode_errors.add(1, kind);
-    log.error("an object cannot be read and is skipped", {{"kind", kind}, {"object", object}, {"error", problem}});
+    log.error("an object cannot be read and is skipped",
+              {{"kind", kind}, {"object", object}, {"error", problem}});
   };
-  out.state = [this](const kube::resource_ref& resource, kube::reflector_status status, std::string_view reason) {
+  out.state = [this](const kube::resource_ref& resource, kube::reflector_status status,
+                     std::string_view reason) {
     auto kind = resource.kind + '.' + resource.group;
     counters.watch_state.set(status == kube::reflector_status::watching ? 1 : 0, kind);
     if (status == kube::reflector_status::failing || status == kube::reflector_status::forbidden) {
@@ -304,8 +310,11 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
     log.info("the first lists are complete");
     caf::anon_send(root, synced_atom_v);
   };
-  out.counted = [this](std::string_view kind, std::string_view source) { counters.observations.add(1, kind, source); };
-  return std::make_unique<cluster_feed>(std::move(out), options.pool.batch_size, kube::watched_kinds().size());
+  out.counted = [this](std::string_view kind, std::string_view source) {
+    counters.observations.add(1, kind, source);
+  };
+  return std::make_unique<cluster_feed>(std::move(out), options.pool.batch_size,
+                                        kube::watched_kinds().size());
 }
 
 void controller_process::impl::start_watching() {

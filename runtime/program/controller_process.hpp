@@ -1,7 +1,7 @@
 #pragma once
 
-// The running controller as one object: started, asked to stop, drained. Holds the threads (the HTTP client's,
-// the probe server's, the actors' pool) and ends them in the right order.
+// The running controller as one object: started, asked to stop, drained. Holds the threads (the HTTP
+// client's, the probe server's, the actors' pool) and ends them in the right order.
 
 #include "runtime/logging.hpp"
 #include "runtime/options.hpp"
@@ -26,8 +26,8 @@ public:
   void request_stop(int signal);
   /// Returns once a stop was requested.
   void wait_for_stop();
-  /// Stops watching, gives what has settled until --shutdown-timeout to reach its backend, logs what was left,
-  /// and ends. Returns whether nothing that had settled was left.
+  /// Stops watching, gives what has settled until --shutdown-timeout to reach its backend, logs what was
+  /// left, and ends. Returns whether nothing that had settled was left.
   bool drain();
 
 private:

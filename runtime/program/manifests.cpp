@@ -58,7 +58,8 @@ void complete_metadata(nlohmann::json& document, std::size_t number) {
 
 } // namespace
 
-tl::expected<void, std::string> read_manifests(const std::string& file, const std::string& text, manifests& into) {
+tl::expected<void, std::string> read_manifests(const std::string& file, const std::string& text,
+                                               manifests& into) {
   std::vector<YAML::Node> documents;
   try {
     documents = YAML::LoadAll(text);

@@ -20,6 +20,7 @@ struct manifests {
 
 /// Reads every document of a YAML text and adds to `into`. The error names the file, the document and the
 /// field.
-tl::expected<void, std::string> read_manifests(const std::string& file, const std::string& text, manifests& into);
+tl::expected<void, std::string> read_manifests(const std::string& file, const std::string& text,
+                                               manifests& into);
 
 } // namespace tc::runtime

@@ -46,9 +46,11 @@ std::shared_ptr<const actors::trace_events> make_observers(logger log, const met
     conclude(log, counters, spec, change);
   };
   out->revision_crashed = [log, &counters](const trace_resource& spec, const std::string& key,
-                                           const std::string& error, bool dropped, const observation_batch& ledger) {
+                                           const std::string& error, bool dropped,
+                                           const observation_batch& ledger) {
     counters.actor_restarts.add(1, "revision");
-    log.error(dropped ? "a change was dropped: its assembly keeps crashing" : "the assembly of a change crashed",
+    log.error(dropped ? "a change was dropped: its assembly keeps crashing"
+                      : "the assembly of a change crashed",
               {{"trace", spec.namespace_name + '/' + spec.name},
                {"change", key},
                {"error", error},
@@ -59,6 +61,11 @@ std::shared_ptr<const actors::trace_events> make_observers(logger log, const met
     // The ledger, so that the crash can be reported and reproduced.
     for (const auto& fact : ledger)
       log.error("ledger of the dropped change", {{"change", key}, {"observation", fact->identity()}});
+  };
+  out->trace_crashed = [log, &counters](const trace_resource& spec, const std::string& error) {
+    counters.actor_restarts.add(1, "trace");
+    log.error("a trace actor crashed and is started again",
+              {{"trace", spec.namespace_name + '/' + spec.name}, {"error", error}});
   };
   out->overflowed = [log, &counters](const trace_resource& spec, const std::string& key) {
     counters.changes_dropped.add(1, "max_live_changes");

@@ -31,8 +31,9 @@ void provider_registry::remove(const std::string& namespace_name, const std::str
     return;
   found->second.resource.reset();
   if (!found->second.users.empty())
-    announce_problem(key, found->second,
-                     {"ProviderNotFound", "Provider '" + key + "' does not exist; what settles meanwhile waits for it"});
+    announce_problem(
+        key, found->second,
+        {"ProviderNotFound", "Provider '" + key + "' does not exist; what settles meanwhile waits for it"});
   else
     entries_.erase(found);
 }
@@ -69,7 +70,8 @@ void provider_registry::refresh(const std::string& key) {
   }
   auto resource = *what.resource;
   if (resource.suspend) {
-    announce_problem(key, what, {"ProviderSuspended", "Provider '" + key + "' is suspended; what settles waits"});
+    announce_problem(key, what,
+                     {"ProviderSuspended", "Provider '" + key + "' is suspended; what settles waits"});
     return;
   }
   if (!is_tracing_type(resource.type)) {
@@ -92,19 +94,19 @@ void provider_registry::refresh(const std::string& key) {
     if (name.empty())
       return;
     ++gathered->open;
-    outside_.read_secret(resource.namespace_name, name,
-                         [gathered, arrived, into, name, key](secret_result result) {
-                           if (result)
-                             gathered->secrets.*into = std::move(*result);
-                           else
-                             gathered->problem = provider_problem{
-                                 result.error().missing     ? "SecretNotFound"
+    outside_.read_secret(
+        resource.namespace_name, name, [gathered, arrived, into, name, key](secret_result result) {
+          if (result)
+            gathered->secrets.*into = std::move(*result);
+          else
+            gathered->problem =
+                provider_problem{result.error().missing     ? "SecretNotFound"
                                  : result.error().forbidden ? "SecretForbidden"
                                                             : "SecretUnreadable",
                                  "Secret '" + split(key).first + '/' + name + "' of Provider '" + key +
                                      "' cannot be read: " + result.error().message};
-                           arrived();
-                         });
+          arrived();
+        });
   };
   read(resource.secret_name, &provider_secrets::auth);
   read(resource.cert_secret_name, &provider_secrets::cert);
@@ -135,10 +137,11 @@ void provider_registry::resolved(const std::string& key, const provider_resource
     announce_problem(key, what, std::move(*problem));
     return;
   }
-  auto names_secrets =
-      !resource.secret_name.empty() || !resource.cert_secret_name.empty() || !resource.proxy_secret_name.empty();
+  auto names_secrets = !resource.secret_name.empty() || !resource.cert_secret_name.empty() ||
+                       !resource.proxy_secret_name.empty();
   what.next_read = names_secrets ? now + reread : timestamp::max();
-  auto same = secrets.auth == what.secrets.auth && secrets.cert == what.secrets.cert && secrets.proxy == what.secrets.proxy;
+  auto same = secrets.auth == what.secrets.auth && secrets.cert == what.secrets.cert &&
+              secrets.proxy == what.secrets.proxy;
   auto target = resolve_provider(resource, secrets);
   if (!target) {
     announce_problem(key, what, target.error());

@@ -1,8 +1,9 @@
 #pragma once
 
 // Keeps the Providers that Traces name ready for use: reads their Secrets, makes their sinks, and tells what
-// came of it. Secrets are read again from time to time, and soon when something is missing, so that a rotation
-// or a mended Provider takes effect without a restart. All functions belong to the HTTP client's thread.
+// came of it. Secrets are read again from time to time, and soon when something is missing, so that a
+// rotation or a mended Provider takes effect without a restart. All functions belong to the HTTP client's
+// thread.
 
 #include "export/environment.hpp"
 #include "messages/actors.hpp"
@@ -28,9 +29,11 @@ class provider_registry {
 public:
   using secret_result = tl::expected<secret_data, secret_failure>;
   struct outside {
-    std::function<void(const std::string& namespace_name, const std::string& name, std::function<void(secret_result)>)>
+    std::function<void(const std::string& namespace_name, const std::string& name,
+                       std::function<void(secret_result)>)>
         read_secret;
-    std::function<tl::expected<exporter_setup_ptr, std::string>(const std::string& provider, const resolved_provider&)>
+    std::function<tl::expected<exporter_setup_ptr, std::string>(const std::string& provider,
+                                                                const resolved_provider&)>
         make_setup;
     std::function<void(provider_binding_ptr)> bind;
     std::function<timestamp()> clock;

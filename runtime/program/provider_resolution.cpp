@@ -22,8 +22,8 @@ bool is_header_text(const std::string& text) {
 }
 
 std::string name_of(const provider_resource& provider, const std::string& secret) {
-  return "Secret '" + provider.namespace_name + '/' + secret + "' of Provider '" + provider.namespace_name + '/' +
-         provider.name + "'";
+  return "Secret '" + provider.namespace_name + '/' + secret + "' of Provider '" + provider.namespace_name +
+         '/' + provider.name + "'";
 }
 
 tl::unexpected<provider_problem> invalid(std::string message) {
@@ -39,9 +39,10 @@ bool is_tracing_type(const std::string& type) {
 tl::expected<resolved_provider, provider_problem> resolve_provider(const provider_resource& provider,
                                                                    const provider_secrets& secrets) {
   if (!is_tracing_type(provider.type))
-    return tl::unexpected(provider_problem{
-        "ProviderTypeUnsupported", "Provider '" + provider.namespace_name + '/' + provider.name + "' has type '" +
-                                       provider.type + "'; traces go to types otel, otlp, jaeger and zipkin"});
+    return tl::unexpected(provider_problem{"ProviderTypeUnsupported",
+                                           "Provider '" + provider.namespace_name + '/' + provider.name +
+                                               "' has type '" + provider.type +
+                                               "'; traces go to types otel, otlp, jaeger and zipkin"});
   auto address = value_of(secrets.auth, {"address"});
   if (address.empty())
     address = provider.address;
@@ -71,12 +72,14 @@ tl::expected<resolved_provider, provider_problem> resolve_provider(const provide
     try {
       auto headers = YAML::Load(text);
       if (!headers.IsMap())
-        return invalid(name_of(provider, provider.secret_name) + ": key 'headers' is not a YAML map of names to values");
+        return invalid(name_of(provider, provider.secret_name) +
+                       ": key 'headers' is not a YAML map of names to values");
       for (const auto& entry : headers) {
         auto key = entry.first.as<std::string>();
         auto value = entry.second.as<std::string>();
         if (!is_header_text(key) || key.find(':') != std::string::npos || !is_header_text(value))
-          return invalid(name_of(provider, provider.secret_name) + ": key 'headers' has an entry that is no HTTP header");
+          return invalid(name_of(provider, provider.secret_name) +
+                         ": key 'headers' has an entry that is no HTTP header");
         // A header that is given wins over what token or username stand for.
         std::erase_if(out.options.headers, [&](const auto& known) { return known.first == key; });
         out.options.headers.emplace_back(std::move(key), std::move(value));

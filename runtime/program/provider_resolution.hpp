@@ -1,8 +1,8 @@
 #pragma once
 
-// From a Provider and the Secrets it names to where and how its traces are sent. Pure; the keys of the Secrets
-// are those of Flux's Provider (spec.secretRef, certSecretRef, proxySecretRef). Values of Secrets appear in no
-// message.
+// From a Provider and the Secrets it names to where and how its traces are sent. Pure; the keys of the
+// Secrets are those of Flux's Provider (spec.secretRef, certSecretRef, proxySecretRef). Values of Secrets
+// appear in no message.
 
 #include "export/endpoint.hpp"
 #include "export/http_sink.hpp"

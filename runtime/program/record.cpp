@@ -34,7 +34,8 @@ std::string microseconds(timestamp at) {
   auto second = std::chrono::floor<std::chrono::seconds>(at);
   auto text = to_rfc3339(second);
   text.pop_back(); // the Z
-  auto digits = std::to_string(1'000'000 + std::chrono::duration_cast<std::chrono::microseconds>(at - second).count());
+  auto digits =
+      std::to_string(1'000'000 + std::chrono::duration_cast<std::chrono::microseconds>(at - second).count());
   digits.front() = '.';
   return text + digits + 'Z';
 }
@@ -60,11 +61,13 @@ public:
           wall_clock());
     log_.debug("first list complete", {{"kind", resource.to_string()}});
   }
-  void on_error(const kube::resource_ref& resource, std::string_view object, std::string_view problem) override {
+  void on_error(const kube::resource_ref& resource, std::string_view object,
+                std::string_view problem) override {
     log_.error("an object cannot be read and is skipped",
                {{"kind", resource.to_string()}, {"object", object}, {"error", problem}});
   }
-  void on_state(const kube::resource_ref& resource, kube::reflector_status status, std::string_view reason) override {
+  void on_state(const kube::resource_ref& resource, kube::reflector_status status,
+                std::string_view reason) override {
     auto wrong = status == kube::reflector_status::failing || status == kube::reflector_status::forbidden;
     log_.log(wrong ? log_level::error : log_level::debug, "watch",
              {{"kind", resource.kind}, {"state", kube::to_string(status)}, {"reason", reason}});

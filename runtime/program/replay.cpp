@@ -6,12 +6,12 @@
 #include "export/otlp_json_file_sink.hpp"
 #include "runtime/gzip_lines.hpp"
 #include "runtime/logging.hpp"
-#include "runtime/progress.hpp"
 #include "runtime/program/commands.hpp"
 #include "runtime/program/delivery_to_url.hpp"
 #include "runtime/program/manifests.hpp"
 #include "runtime/program/recording.hpp"
 #include "runtime/program/trace_collection.hpp"
+#include "runtime/progress.hpp"
 #include "runtime/terminal.hpp"
 #include "runtime/waterfall.hpp"
 #include "trace/assemble.hpp"
@@ -162,7 +162,8 @@ trace_resource follow_everything() {
   return out;
 }
 
-tl::expected<std::vector<trace_resource>, std::string> read_traces(const replay_options& options, const logger& log) {
+tl::expected<std::vector<trace_resource>, std::string> read_traces(const replay_options& options,
+                                                                   const logger& log) {
   if (options.manifests.empty())
     return std::vector{follow_everything()};
   manifests found;
@@ -178,10 +179,12 @@ tl::expected<std::vector<trace_resource>, std::string> read_traces(const replay_
   for (const auto& skipped : found.skipped)
     log.debug("not a Trace or Provider: skipped", {{"object", skipped}});
   if (found.traces.empty())
-    return tl::unexpected(std::string{"--manifests: no Trace in these files; leave the flag out to follow everything"});
+    return tl::unexpected(
+        std::string{"--manifests: no Trace in these files; leave the flag out to follow everything"});
   for (const auto& trace : found.traces)
     if (auto filter = actors::message_filter(trace.inclusion_list, trace.exclusion_list); !filter)
-      return tl::unexpected("--manifests: Trace " + trace.namespace_name + '/' + trace.name + ": " + filter.error());
+      return tl::unexpected("--manifests: Trace " + trace.namespace_name + '/' + trace.name + ": " +
+                            filter.error());
   return found.traces;
 }
 
@@ -195,8 +198,9 @@ struct result {
 };
 
 /// As they come: live, with settling on the way.
-void replay_live(recording_source& source, const std::vector<trace_resource>& traces, const replay_options& options,
-                 std::shared_ptr<exporting::span_sink> sink, progress_line* progress, result& out) {
+void replay_live(recording_source& source, const std::vector<trace_resource>& traces,
+                 const replay_options& options, std::shared_ptr<exporting::span_sink> sink,
+                 progress_line* progress, result& out) {
   auto events = std::make_shared<actors::trace_events>();
   events->acknowledged = [&](const completed_trace& trace, const delivery_report& report) {
     if (!report.delivered) {
@@ -358,8 +362,8 @@ int replay(const replay_options& options) {
     }
     delivered = *sent;
   }
-  std::fprintf(stderr, "%zu lines, %zu traces, %zu spans%s%s", source->lines(), out.traces.traces(), delivered,
-               options.output.empty() || options.output == "-" ? "" : " written to ",
+  std::fprintf(stderr, "%zu lines, %zu traces, %zu spans%s%s", source->lines(), out.traces.traces(),
+               delivered, options.output.empty() || options.output == "-" ? "" : " written to ",
                options.output == "-" ? "" : options.output.c_str());
   if (out.late > 0)
     std::fprintf(stderr, "; %zu sent spans would differ by what came later", out.late);

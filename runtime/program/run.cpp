@@ -1,7 +1,7 @@
 // `trace-controller run`: the controller. Wires the cluster's watches, the actors and the backends together.
 
-#include "runtime/program/controller_process.hpp"
 #include "runtime/program/commands.hpp"
+#include "runtime/program/controller_process.hpp"
 #include "runtime/signals.hpp"
 #include "version.hpp"
 

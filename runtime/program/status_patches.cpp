@@ -31,8 +31,8 @@ void status_patches::seen(std::string_view trace_json) {
       return;
     std::lock_guard guard{mutex_};
     for (const auto& entry : object["status"]["conditions"])
-      conditions_[uid][entry.at("type").get<std::string>()] = {entry.at("status").get<std::string>(),
-                                                                entry.at("lastTransitionTime").get<std::string>()};
+      conditions_[uid][entry.at("type").get<std::string>()] = {
+          entry.at("status").get<std::string>(), entry.at("lastTransitionTime").get<std::string>()};
   } catch (const nlohmann::json::exception&) {
     // The API server checked it against the schema; a foreign shape only costs us the transition time.
   }
@@ -69,18 +69,17 @@ std::string status_patches::patch_for(const trace_status& status, timestamp now)
     add("Stalled", true, status.reason, status.message);
   else
     known.erase("Stalled");
-  nlohmann::json body{{"observedGeneration", status.generation},
-                      {"conditions", std::move(conditions)},
-                      {"activeChanges", status.books.changes_pending},
-                      {"exportedChanges", status.books.changes_exported},
-                      {"droppedChanges", status.books.changes_dropped},
-                      {"sampledChanges", status.books.changes_sampled_out}};
+  nlohmann::json body{
+      {"observedGeneration", status.generation},        {"conditions", std::move(conditions)},
+      {"activeChanges", status.books.changes_pending},  {"exportedChanges", status.books.changes_exported},
+      {"droppedChanges", status.books.changes_dropped}, {"sampledChanges", status.books.changes_sampled_out}};
   if (!status.last_trace_id.empty())
     body["lastExportedTrace"] = {{"traceID", status.last_trace_id},
                                  {"revision", status.last_revision},
                                  {"changeKey", status.last_change_key},
                                  {"time", whole_seconds(status.last_export)}};
-  return nlohmann::json{{"status", std::move(body)}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return nlohmann::json{{"status", std::move(body)}}.dump(-1, ' ', false,
+                                                          nlohmann::json::error_handler_t::replace);
 }
 
 } // namespace tc::runtime

@@ -1,7 +1,7 @@
 #pragma once
 
-// The traces of a replay as a person wants to see them: additions merged into the trace they belong to, in the
-// order in which the changes began.
+// The traces of a replay as a person wants to see them: additions merged into the trace they belong to, in
+// the order in which the changes began.
 
 #include "messages/span.hpp"
 

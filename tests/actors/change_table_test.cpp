@@ -52,8 +52,9 @@ protected:
 
   void expect_balance() {
     const auto& books = table.books();
-    EXPECT_EQ(books.changes_opened, books.changes_exported + books.changes_history + books.changes_sampled_out +
-                                        books.changes_filtered + books.changes_dropped + books.changes_pending);
+    EXPECT_EQ(books.changes_opened, books.changes_exported + books.changes_history +
+                                        books.changes_sampled_out + books.changes_filtered +
+                                        books.changes_dropped + books.changes_pending);
   }
 
   change_table table;

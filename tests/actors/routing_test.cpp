@@ -99,8 +99,9 @@ TEST_F(Routing, CatchesUpOnASourceThatWasSeenBeforeItsConsumer) {
   EXPECT_THAT(route(first), IsEmpty());
   EXPECT_THAT(route(second), IsEmpty());
   auto consumer = kustomization("apps", "demo");
-  EXPECT_THAT(route(consumer), UnorderedElementsAre(routing::delivery{apps, first}, routing::delivery{apps, second},
-                                                    routing::delivery{apps, consumer}));
+  EXPECT_THAT(route(consumer),
+              UnorderedElementsAre(routing::delivery{apps, first}, routing::delivery{apps, second},
+                                   routing::delivery{apps, consumer}));
 }
 
 TEST_F(Routing, TellsOfWorkloadsButNotOfUnselectedSiblings) {
@@ -128,7 +129,8 @@ TEST_F(Routing, KeepsTheLatestStateWhenRecentOnesAreGone) {
     route(state_of(source_id("other")));
   auto consumer = kustomization("apps", "demo");
   auto apps = routes.subscribe(following("Kustomization", "apps")).first;
-  EXPECT_THAT(route(consumer), UnorderedElementsAre(routing::delivery{apps, source}, routing::delivery{apps, consumer}));
+  EXPECT_THAT(route(consumer),
+              UnorderedElementsAre(routing::delivery{apps, source}, routing::delivery{apps, consumer}));
 }
 
 TEST_F(Routing, ForgetsDeletedObjects) {
