@@ -148,6 +148,7 @@ void exporter_state::pump() {
 }
 
 void exporter_state::publish_books() {
+  memory->books.bytes_pending = queue->pending_bytes();
   if (memory->books == published)
     return;
   published = memory->books;

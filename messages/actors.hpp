@@ -98,6 +98,7 @@ struct exporter_books {
   std::uint64_t spans_rejected = 0;
   std::uint64_t spans_dropped = 0;
   std::uint64_t spans_pending = 0;
+  std::uint64_t bytes_pending = 0; ///< about
   std::uint64_t attempts = 0;
   std::uint64_t failed_attempts = 0;
   std::string last_error;

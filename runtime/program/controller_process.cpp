@@ -146,6 +146,8 @@ controller_process::start(const run_options& options, const logger& log) {
   for (const auto& warning : made->environment.warnings)
     log.error("environment variable ignored", {{"problem", warning}});
   made->start_actors();
+  made->registry = std::make_unique<provider_registry>(made->registry_outside());
+  made->feed = made->make_feed(); // before the probes ask it
   if (auto served = made->start_servers(); !served)
     return tl::unexpected(served.error());
   made->start_watching();
@@ -186,8 +188,10 @@ void controller_process::impl::publish(controller_books_ptr latest) {
     opened += trace.changes_opened;
     live += trace.changes_pending;
   }
-  for (const auto& [name, exporter] : latest->exporters)
+  for (const auto& [name, exporter] : latest->exporters) {
     counters.export_queue_spans.set(static_cast<double>(exporter.spans_pending), name);
+    counters.export_queue_bytes.set(static_cast<double>(exporter.bytes_pending), name);
+  }
   counters.changes_live.set(static_cast<double>(live));
   if (opened > opened_before)
     counters.changes_opened.add(static_cast<double>(opened - opened_before));
@@ -318,8 +322,6 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
 }
 
 void controller_process::impl::start_watching() {
-  registry = std::make_unique<provider_registry>(registry_outside());
-  feed = make_feed();
   std::random_device seed;
   for (const auto& kind : kube::watched_kinds()) {
     kube::reflector_options reflect;
@@ -359,10 +361,9 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
     with.report = report;
     with.routes.push_back({"GET", "/healthz", [](const server_request&) { return answer(200, "ok\n"); }});
     with.routes.push_back({"GET", "/readyz", [this](const server_request&) {
-                             if (feed && feed->is_synced())
+                             if (feed->is_synced())
                                return answer(200, "ok\n");
-                             return answer(503, "the first lists are not complete: " +
-                                                    (feed ? feed->waiting_for() : std::string{}) + '\n');
+                             return answer(503, "the first lists are not complete: " + feed->waiting_for() + '\n');
                            }});
     auto server = http_server::start(std::move(with));
     if (!server)

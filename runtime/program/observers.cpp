@@ -85,7 +85,8 @@ std::shared_ptr<const actors::trace_events> make_observers(logger log, const met
                                   {"spans", trace.spans.size()},
                                   {"addition", trace.addition}});
     } else {
-      counters.changes_dropped.add(1, "refused");
+      if (!trace.addition)
+        counters.changes_dropped.add(1, "refused");
       log.error("the backend refused a trace", {{"trace", trace.trace_namespace + '/' + trace.trace_name},
                                                 {"change", trace.change_key},
                                                 {"traceID", trace.id.to_hex()},

