@@ -1,6 +1,7 @@
 #include "kube/json_pieces.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace tc::kube {
 
@@ -49,15 +50,36 @@ void line_splitter::clear() {
 
 // -- list_splitter ------------------------------------------------------------
 
+namespace {
+
+using byte_set = std::array<bool, 256>;
+
+constexpr byte_set set_of(std::string_view bytes) {
+  byte_set result{};
+  for (unsigned char c : bytes)
+    result[c] = true;
+  return result;
+}
+
+constexpr auto in_string_set = set_of("\"\\");
+constexpr auto structure_set = set_of("\"{}[],");
+
+/// Returns how many bytes come before the first of the set.
+std::size_t next_of(const byte_set& set, std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size() && !set[static_cast<unsigned char>(text[at])])
+    ++at;
+  return at;
+}
+
+} // namespace
+
 void list_splitter::feed(std::string_view piece, const std::function<void(std::string_view)>& on_item,
                          const std::function<void(std::size_t)>& on_oversize) {
   while (!piece.empty() && !complete_) {
     // Most bytes are the inside of items: they are kept in runs up to the next byte that could matter.
     if (depth_ >= 2 && !reading_key_) {
-      auto run =
-          std::min(in_string_ ? piece.find_first_of("\"\\") : piece.find_first_of("\"{}[],"), piece.size());
-      if (escaped_)
-        run = 0;
+      auto run = escaped_ ? 0 : next_of(in_string_ ? in_string_set : structure_set, piece);
       if (run > 0) {
         keep(piece.substr(0, run));
         piece.remove_prefix(run);
