@@ -3,6 +3,7 @@
 #include "export/delivery_queue.hpp"
 #include "export/gzip.hpp"
 #include "export/http_sink.hpp"
+#include "export/make_sink.hpp"
 #include "export/otlp_json_reader.hpp"
 #include "tests/export/sample_traces.hpp"
 #include "tests/support/certificates.hpp"
@@ -145,10 +146,17 @@ TEST_F(sending, speaks_zipkin_and_otlp_json) {
   EXPECT_EQ(read_otlp_json(gunzip(otlp.body, 1 << 20).value())->size(), 2U);
 }
 
-TEST_F(sending, says_that_grpc_is_not_supported_yet) {
-  auto sink = make_http_sink(loop_, resolve_endpoint("jaeger", "http://jaeger:4317").value());
-  ASSERT_FALSE(sink);
-  EXPECT_THAT(sink.error().message, HasSubstr("4318"));
+TEST_F(sending, has_grpc_only_where_it_was_built_in) {
+  auto target = resolve_endpoint("jaeger", "http://jaeger:4317").value();
+  auto over_http = make_http_sink(loop_, target);
+  ASSERT_FALSE(over_http);
+  EXPECT_THAT(over_http.error().message, HasSubstr("4318"));
+#ifdef TC_WITH_GRPC
+  EXPECT_TRUE(make_sink(loop_, target));
+#else
+  EXPECT_FALSE(make_sink(loop_, target));
+#endif
+  EXPECT_TRUE(make_sink(loop_, resolve_endpoint("jaeger", "http://jaeger:9411").value()));
 }
 
 TEST_F(sending, repeats_only_the_four_statuses) {
