@@ -1,0 +1,342 @@
+// Real runs of real controllers against their ground truth, in every order and from partial evidence.
+
+#include "tests/support/live_replay.hpp"
+#include "tests/support/recording.hpp"
+#include "tests/support/restart.hpp"
+#include "trace/assemble.hpp"
+#include "trace/span_ids.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+#include <random>
+
+namespace tc::trace {
+namespace {
+
+using json = nlohmann::json;
+using test::live_replay;
+
+const std::vector<const char*> recordings = {"s01-three-kustomizations",
+                                             "s02-helm",
+                                             "s03-failures",
+                                             "s04-nested",
+                                             "s05-superseded",
+                                             "s05b-superseded-cancel",
+                                             "s06-oci-origin",
+                                             "s07-two-sources-same-commit",
+                                             "s08-drift-and-noop",
+                                             "s09-controller-restart",
+                                             "s10-noisy",
+                                             "s11-rollback-to-old-sha",
+                                             "s12-prune-delete",
+                                             "s13-helm-chartref-valuesfrom"};
+
+std::string folder(const std::string& name) {
+  return std::string{TC_SOURCE_DIR} + "/tests/recordings/" + name;
+}
+
+std::vector<observation_ptr> stream_of(const std::string& name) {
+  return test::load_stream(folder(name) + "/stream.jsonl.gz");
+}
+
+std::vector<completed_trace> at_end(const std::vector<observation_ptr>& facts) {
+  ledger all;
+  for (const auto& fact : facts)
+    all.add(fact);
+  return assemble_all(all, {});
+}
+
+std::vector<completed_trace> live(std::vector<observation_ptr> facts) {
+  std::stable_sort(facts.begin(), facts.end(), [](const auto& left, const auto& right) {
+    return left->received_at < right->received_at;
+  });
+  live_replay replay;
+  for (const auto& fact : facts)
+    replay.observe(fact);
+  replay.finish();
+  return replay.exported();
+}
+
+using span_key = std::pair<trace_id, span_id>;
+
+std::map<span_key, span> spans_of(const std::vector<completed_trace>& traces) {
+  std::map<span_key, span> result;
+  for (const auto& trace : traces)
+    for (const auto& each : trace.spans)
+      EXPECT_TRUE(result.emplace(span_key{trace.id, each.id}, each).second) << each.name << " twice";
+  return result;
+}
+
+std::string name_of(const span& each) {
+  return std::string{each.text("k8s.resource.kind")} + '/' + std::string{each.text("k8s.namespace.name")} +
+         '/' + std::string{each.text("k8s.resource.name")};
+}
+
+std::string name_of(const json& object) {
+  return object["kind"].get<std::string>() + '/' + object["namespace"].get<std::string>() + '/' +
+         object["name"].get<std::string>();
+}
+
+void collapse(std::vector<std::string>& words) {
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+}
+
+/// What the truth expects of a run, in the words of flux.outcome; a remediation is no outcome.
+std::vector<std::string> expected_outcomes(const json& run) {
+  std::vector<std::string> result;
+  bool after_failure = false;
+  for (const std::string word : run["outcomes"]) {
+    if (word.starts_with("Remediated:") || (word == "Uninstalled" && after_failure))
+      continue;
+    after_failure = word.starts_with("Failed:");
+    result.push_back(after_failure                   ? "failed " + word.substr(7)
+                     : word.starts_with("Canceled:") ? "superseded " + word.substr(9)
+                     : word == "DependencyNotReady"  ? "superseded DependencyNotReady"
+                                                     : "succeeded");
+  }
+  collapse(result);
+  return result;
+}
+
+/// Checks every change of the truth: its root, its runs with parents and outcomes, and its own outcome.
+void expect_truth(const std::string& name, const std::vector<completed_trace>& traces) {
+  std::ifstream file{folder(name) + "/truth.json"};
+  auto truth = json::parse(file);
+  std::map<trace_id, std::map<span_id, span>> by_trace;
+  for (const auto& trace : traces)
+    for (const auto& each : trace.spans)
+      by_trace[trace.id].emplace(each.id, each);
+  std::map<trace_id, std::map<std::string, std::vector<const span*>>> runs;
+  std::map<std::string, std::vector<trace_id>> traces_of_key;
+  for (const auto& [id, spans] : by_trace) {
+    int roots = 0;
+    for (const auto& [own, each] : spans) {
+      EXPECT_LE(each.start, each.end) << each.name;
+      if (each.parent.is_zero()) {
+        ++roots;
+        std::string key{each.text("flux.change.key")};
+        traces_of_key[key.substr(0, key.find("@2026"))].push_back(id);
+      } else {
+        EXPECT_TRUE(spans.contains(each.parent)) << each.name << " has no parent";
+      }
+      if (each.text("flux.span.kind") == "run" && each.text("flux.action") != "delete")
+        runs[id][name_of(each)].push_back(&each);
+    }
+    EXPECT_EQ(roots, 1);
+  }
+  for (auto& [key, list] : traces_of_key)
+    std::sort(list.begin(), list.end(), [&](const trace_id& left, const trace_id& right) {
+      auto begin = [&](const trace_id& of) {
+        timestamp first = timestamp::max();
+        for (const auto& [id, each] : by_trace[of])
+          first = std::min(first, each.start);
+        return first;
+      };
+      return begin(left) < begin(right);
+    });
+  std::map<std::string, std::size_t> occurrence;
+  std::map<std::string, std::string> key_before; // of a root
+  std::map<trace_id, std::set<std::string>> expected;
+  for (const auto& change : truth["changes"]) {
+    std::string key = change["key"];
+    auto root = name_of(change["root"]);
+    bool folded = key_before[root] == key; // the same origin under a new digest
+    key_before[root] = key;
+    if (!folded)
+      ++occurrence[key];
+    SCOPED_TRACE(key + " " + std::to_string(occurrence[key]));
+    ASSERT_GE(traces_of_key[key].size(), occurrence[key]);
+    auto id = traces_of_key[key][occurrence[key] - 1];
+    if (occurrence[key] == 1) {
+      EXPECT_EQ(id, derive_trace_id(key));
+    }
+    const auto& spans = by_trace[id];
+    auto top = std::find_if(spans.begin(), spans.end(),
+                            [](const auto& each) { return each.second.parent.is_zero(); });
+    ASSERT_NE(top, spans.end());
+    std::set<std::string> possible_roots{root};
+    if (change.contains("roots"))
+      for (const auto& each : change["roots"])
+        possible_roots.insert(name_of(each));
+    EXPECT_TRUE(possible_roots.contains(name_of(top->second))) << name_of(top->second);
+    EXPECT_EQ(top->second.text("flux.change.outcome"), change["status"].get<std::string>());
+    for (const auto& run : change["runs"]) {
+      auto object = name_of(run);
+      SCOPED_TRACE(object);
+      expected[id].insert(object);
+      auto got = runs[id][object];
+      std::sort(got.begin(), got.end(),
+                [](const span* left, const span* right) { return left->start < right->start; });
+      std::vector<std::string> outcomes;
+      int failures = 0;
+      for (const auto* each : got) {
+        auto how = std::string{each->text("flux.outcome")};
+        failures += how == "failed";
+        if (how == "incomplete" && run.contains("interruptedAttempts"))
+          continue;
+        outcomes.push_back(how == "succeeded" ? how : how + ' ' + std::string{each->text("flux.reason")});
+        if (run.contains("parent") && !run["parent"].is_null()) {
+          ASSERT_TRUE(spans.contains(each->parent));
+          EXPECT_EQ(name_of(spans.at(each->parent)), name_of(run["parent"]));
+        }
+      }
+      collapse(outcomes);
+      bool uninstalled = run["outcomes"] == json::array({"Uninstalled"});
+      if (!uninstalled) {
+        EXPECT_EQ(outcomes, expected_outcomes(run));
+      }
+      if (run.contains("attempts") && !run["attempts"].is_null()) {
+        auto counts = run["attempts"].get<std::vector<int>>();
+        EXPECT_EQ(failures, std::accumulate(counts.begin(), counts.end(), 0));
+      }
+    }
+    for (const auto& workload : change.value("workloads", json::array()))
+      EXPECT_TRUE(std::any_of(spans.begin(), spans.end(),
+                              [&](const auto& each) {
+                                return each.second.text("flux.span.kind") == "workload" &&
+                                       name_of(each.second) == name_of(workload);
+                              }))
+          << "no " << name_of(workload);
+  }
+  for (const auto& [id, objects] : runs)
+    for (const auto& [object, list] : objects)
+      EXPECT_TRUE(list.empty() || expected[id].contains(object))
+          << "a run too many: " << object << " in " << id.to_hex();
+}
+
+class recording : public testing::TestWithParam<const char*> {};
+
+TEST_P(recording, is_right_at_the_end_from_the_stream_alone) {
+  expect_truth(GetParam(), at_end(stream_of(GetParam())));
+}
+
+TEST_P(recording, is_right_live_from_the_stream_alone) {
+  expect_truth(GetParam(), live(stream_of(GetParam())));
+}
+
+TEST_P(recording, is_right_with_http_events_too_and_has_the_same_spans) {
+  auto facts = stream_of(GetParam());
+  auto without = spans_of(at_end(facts));
+  auto posts = test::load_posts(folder(GetParam()) + "/posts.jsonl.gz");
+  facts.insert(facts.end(), posts.begin(), posts.end());
+  auto traces = at_end(facts);
+  expect_truth(GetParam(), traces);
+  auto with = spans_of(traces);
+  ASSERT_EQ(with.size(), without.size());
+  for (const auto& [key, each] : without) {
+    ASSERT_TRUE(with.contains(key)) << each.name;
+    EXPECT_EQ(with[key].parent, each.parent) << each.name;
+    EXPECT_EQ(with[key].text("flux.outcome"), each.text("flux.outcome")) << each.name;
+  }
+}
+
+TEST_P(recording, live_output_is_the_set_at_the_end) {
+  auto facts = stream_of(GetParam());
+  auto whole = spans_of(at_end(facts));
+  auto parts = spans_of(live(facts));
+  EXPECT_EQ(parts.size(), whole.size());
+  for (const auto& [key, each] : whole)
+    EXPECT_TRUE(parts.contains(key)) << each.name;
+}
+
+TEST_P(recording, order_and_duplicates_leave_no_mark) {
+  auto facts = stream_of(GetParam());
+  auto whole = at_end(facts);
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    auto shuffled = facts;
+    shuffled.insert(shuffled.end(), facts.begin(), facts.end());
+    std::mt19937_64 random{seed};
+    std::shuffle(shuffled.begin(), shuffled.end(), random);
+    auto again = at_end(shuffled);
+    ASSERT_EQ(again.size(), whole.size());
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+      EXPECT_EQ(again[at].id, whole[at].id);
+      EXPECT_EQ(again[at].spans, whole[at].spans) << "seed " << seed << ", " << whole[at].change_key;
+      EXPECT_EQ(again[at].outcome, whole[at].outcome);
+    }
+  }
+}
+
+TEST_P(recording, jitter_of_arrival_changes_times_only) {
+  auto facts = stream_of(GetParam());
+  auto whole = spans_of(at_end(facts));
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    std::mt19937_64 random{seed};
+    std::uniform_int_distribution<std::int64_t> jitter{-200'000'000, 200'000'000};
+    std::vector<observation_ptr> moved;
+    for (const auto& fact : facts) {
+      auto copy = std::make_shared<observation>(*fact);
+      copy->received_at += duration{jitter(random)};
+      moved.push_back(std::move(copy));
+    }
+    auto again = spans_of(at_end(moved));
+    ASSERT_EQ(again.size(), whole.size());
+    for (const auto& [key, each] : whole) {
+      ASSERT_TRUE(again.contains(key)) << each.name;
+      EXPECT_EQ(again[key].parent, each.parent);
+      EXPECT_EQ(again[key].text("flux.outcome"), each.text("flux.outcome"));
+      EXPECT_EQ(again[key].text("flux.change.outcome"), each.text("flux.change.outcome"));
+    }
+  }
+}
+
+/// Some facts no list shows any more: that another run was cut short before, and which source had a commit
+/// first.
+bool may_hang_elsewhere(const span& each) {
+  return each.text("flux.span.kind") == "workload" || each.text("flux.span.kind") == "source";
+}
+
+TEST_P(recording, a_restart_invents_nothing_and_moves_nothing) {
+  auto facts = stream_of(GetParam());
+  auto whole = spans_of(at_end(facts));
+  for (std::size_t from = 1; from < facts.size(); from += std::max<std::size_t>(1, facts.size() / 24)) {
+    auto seen = test::seen_after_restart(facts, from);
+    for (const auto& traces : {at_end(seen), live(seen)})
+      for (const auto& [key, each] : spans_of(traces)) {
+        SCOPED_TRACE(each.name + " after a restart at " + std::to_string(from));
+        ASSERT_TRUE(whole.contains(key)) << key.first.to_hex();
+        const auto& known = whole.at(key);
+        EXPECT_EQ(each.text("flux.outcome"), known.text("flux.outcome"));
+        if (!may_hang_elsewhere(each)) {
+          EXPECT_EQ(each.parent, known.parent);
+        }
+      }
+  }
+}
+
+/// A restart of the process with what it had exported kept by the backend: together nothing is missing that
+/// settled.
+TEST_P(recording, evidence_from_the_estate_assembles_as_the_whole_does) {
+  auto facts = stream_of(GetParam());
+  ledger all;
+  for (const auto& fact : facts)
+    all.add(fact);
+  estate memory{{}};
+  std::set<std::string> known;
+  for (const auto& fact : facts)
+    for (const auto& key : memory.observe(fact))
+      known.insert(key);
+  for (const auto& change : changes_in(all, {})) {
+    if (change.unused)
+      continue;
+    ASSERT_TRUE(known.contains(change.key)) << change.key;
+    ledger part;
+    for (const auto& fact : memory.evidence(change.key))
+      part.add(fact);
+    EXPECT_EQ(assemble(part, change.key, {}).spans, assemble(all, change.key, {}).spans) << change.key;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(all, recording, testing::ValuesIn(recordings), [](const auto& parameter) {
+  std::string name{parameter.param};
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+} // namespace
+} // namespace tc::trace
