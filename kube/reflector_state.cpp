@@ -412,6 +412,7 @@ void reflector_state::status_failed(int status, const std::string& message,
 /// The resourceVersion or the continue token is too old: only the present state is left.
 void reflector_state::expired(timestamp now) {
   ++counts_.expired;
+  continue_.clear();
   if (std::exchange(expired_before_, true)) {
     wait(delays_.next(), next_step::collect);
     return;

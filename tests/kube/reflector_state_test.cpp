@@ -390,6 +390,17 @@ TEST_F(reflector_protocol, an_expired_continue_token_begins_the_list_again_witho
   EXPECT_EQ(sink.synced, 1);
 }
 
+TEST_F(reflector_protocol, a_continue_token_that_expires_again_and_again_is_never_used_again) {
+  begin_with_lists();
+  for (int i = 0; i < 3; ++i) {
+    respond(200, list({object("a", 5)}, 10, "token" + std::to_string(i)));
+    respond(410, status(410, "Expired", "the continue token has expired"));
+    if (!open)
+      pass_timer();
+    EXPECT_THAT(path(), Not(HasSubstr("continue")));
+  }
+}
+
 TEST_F(reflector_protocol, a_server_that_always_says_expired_is_asked_ever_more_slowly) {
   begin_watching({}, 10);
   duration waited{0};
