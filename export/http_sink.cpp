@@ -26,6 +26,11 @@ attempt_result read_transport_failure(const http_result& result) {
       result.failure == http_failure::too_large ? attempt_outcome::rejected : attempt_outcome::retry;
   out.reason = runtime::to_string(result.failure);
   out.message = result.error.empty() ? out.reason : result.error;
+  // What libcurl says of the HTTP/2 frames that a gRPC server greets with.
+  if (out.message.find("HTTP/0.9") != std::string::npos)
+    out.message =
+        "the server does not answer in HTTP/1.1; if this is a gRPC port, use the backend's OTLP/HTTP port, "
+        "usually 4318";
   out.status = result.status;
   return out;
 }

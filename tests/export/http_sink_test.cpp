@@ -222,6 +222,33 @@ TEST_F(sending, repeats_when_nobody_listens) {
   EXPECT_EQ(result.reason, "connect");
 }
 
+/// A server that greets with HTTP/2, as gRPC does, whatever it is asked.
+TEST_F(sending, names_a_grpc_port) {
+  auto listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  auto greeting = std::async(std::launch::async, [&] {
+    auto connection = ::accept(listener, nullptr, nullptr);
+    constexpr std::string_view settings_frame{"\0\0\6\4\0\0\0\0\0\0\5\0\0\x40\0", 15};
+    EXPECT_EQ(::send(connection, settings_frame.data(), settings_frame.size(), 0), 15);
+    char buffer[4096];
+    while (::recv(connection, buffer, sizeof buffer, 0) > 0) {
+      // until the client has had enough
+    }
+    ::close(connection);
+  });
+  auto result = send_to("http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
+  EXPECT_EQ(result.outcome, attempt_outcome::retry);
+  EXPECT_THAT(result.message, HasSubstr("gRPC port"));
+  greeting.get();
+  ::close(listener);
+}
+
 TEST_F(sending, repeats_when_the_answer_breaks_off) {
   auto cut = answer(200, "application/json", "{\"partial");
   cut.end = ending::reset;
