@@ -12,8 +12,9 @@ namespace {
 
 constexpr std::size_t contents_kept_of_a_source = 32;
 
-/// The objects that this one is connected with, whether or not they have been seen.
-std::vector<object_id> connections_of(const observation& fact) {
+/// What an object hangs under: its source, its chart, who applies it, what it is made of, the values it
+/// reads.
+std::vector<object_id> above(const observation& fact) {
   std::vector<object_id> result;
   if (!fact.state)
     return result;
@@ -21,7 +22,7 @@ std::vector<object_id> connections_of(const observation& fact) {
   for (const auto& reference : {state.source_ref, state.chart_ref})
     if (reference)
       result.push_back(*reference);
-  for (const auto* list : {&state.sources, &state.depends_on, &state.values_from})
+  for (const auto* list : {&state.sources, &state.values_from})
     result.insert(result.end(), list->begin(), list->end());
   if (auto slash = state.helm_chart.find('/'); slash != std::string::npos)
     result.push_back({"source.toolkit.fluxcd.io", "HelmChart", state.helm_chart.substr(0, slash),
@@ -33,14 +34,36 @@ std::vector<object_id> connections_of(const observation& fact) {
       result.push_back(
           {group, kind, std::string{state.label(std::string{group} + "/namespace")}, std::string{name}});
   }
-  // Values of a release are applied by whoever has them in its inventory.
-  for (const auto& each : state.inventory)
-    if (each.kind == "ConfigMap" || each.kind == "Secret")
-      result.push_back(each);
-  // Sources at the same content share a change.
-  if (state.artifact)
-    if (auto key = change_key_of(fact.object, *state.artifact); !key.empty())
-      result.push_back({"", "", "", key});
+  return result;
+}
+
+/// The ConfigMaps and Secrets that it applies: values of a release may be among them.
+std::vector<object_id> values_applied(const observation& fact) {
+  std::vector<object_id> result;
+  if (fact.state)
+    for (const auto& each : fact.state->inventory)
+      if (each.kind == "ConfigMap" || each.kind == "Secret")
+        result.push_back(each);
+  return result;
+}
+
+/// Stands for a content: sources at the same one share a change.
+std::optional<object_id> content_node(const observation& fact) {
+  if (!fact.state || !fact.state->artifact)
+    return {};
+  auto key = change_key_of(fact.object, *fact.state->artifact);
+  return key.empty() ? std::nullopt : std::optional{object_id{"", "", "", key}};
+}
+
+/// Everything that this object is connected with, whether or not it has been seen.
+std::vector<object_id> connections_of(const observation& fact) {
+  auto result = above(fact);
+  if (fact.state)
+    result.insert(result.end(), fact.state->depends_on.begin(), fact.state->depends_on.end());
+  auto values = values_applied(fact);
+  result.insert(result.end(), values.begin(), values.end());
+  if (auto content = content_node(fact))
+    result.push_back(*content);
   return result;
 }
 
@@ -100,6 +123,10 @@ struct estate::impl {
   std::unordered_map<object_id, std::set<std::string>> open_in;  ///< open changes, by representative
   std::unordered_map<std::string, object_id> open;               ///< an object of each open change
   std::set<std::string> reseeds;
+
+  std::unordered_map<object_id, std::set<object_id>> values_appliers; ///< of each ConfigMap and Secret
+  std::unordered_map<object_id, std::set<object_id>> sources_at;      ///< of each content
+  std::unordered_map<object_id, std::set<object_id>> followers; ///< of each source: who has a history of it
 
   object_id find(const object_id& object) {
     auto here = parent.try_emplace(object, object);
@@ -254,45 +281,88 @@ struct estate::impl {
     parent.clear();
     members.clear();
     open_in.clear();
+    values_appliers.clear();
+    sources_at.clear();
+    followers.clear();
     auto due = reseeds;
     for (const auto& [object, memory] : objects)
       for (const auto& [version, fact] : memory.states)
-        for (const auto& other : connections_of(*fact))
-          connect(object, other);
+        note_connections(*fact);
     reseeds = std::move(due);
     for (const auto& [key, anchor] : open)
       open_in[find(anchor)].insert(key);
   }
 
-  /// All that is known of the objects connected with this one. Where earlier states were forgotten, the first
-  /// one left is no creation.
+  /// All that is known of one object. Where earlier states were forgotten, the first one left is no creation.
+  void add_facts_of(const object_id& object, std::vector<observation_ptr>& to) const {
+    auto found = objects.find(object);
+    if (found == objects.end())
+      return;
+    bool first = found->second.truncated;
+    for (const auto& [version, fact] : found->second.states) {
+      if (first && !fact->initial) {
+        auto copy = std::make_shared<observation>(*fact);
+        copy->initial = true;
+        to.push_back(std::move(copy));
+      } else {
+        to.push_back(fact);
+      }
+      first = false;
+    }
+    for (const auto& [identity, fact] : found->second.messages)
+      to.push_back(fact);
+  }
+
   std::vector<observation_ptr> facts_around(const object_id& anchor) {
     std::vector<observation_ptr> result;
-    for (const auto& object : members[find(anchor)]) {
-      auto found = objects.find(object);
-      if (found == objects.end())
+    for (const auto& object : members[find(anchor)])
+      add_facts_of(object, result);
+    return result;
+  }
+
+  /// The objects that decide which change the object has a part in: those above it, the sources with the same
+  /// content, and, while a source has shown one content only, who applies it (their history may show
+  /// another).
+  std::vector<observation_ptr> facts_above(const object_id& object) {
+    std::vector<observation_ptr> result;
+    std::set<object_id> seen{object};
+    std::vector<object_id> due{object};
+    auto visit = [&](const object_id& other) {
+      if (seen.insert(other).second)
+        due.push_back(other);
+    };
+    while (!due.empty()) {
+      auto here = std::move(due.back());
+      due.pop_back();
+      add_facts_of(here, result);
+      if (auto appliers = values_appliers.find(here); appliers != values_appliers.end())
+        for (const auto& each : appliers->second)
+          visit(each);
+      auto found = objects.find(here);
+      if (found == objects.end() || found->second.states.empty())
         continue;
-      bool first = found->second.truncated;
-      for (const auto& [version, fact] : found->second.states) {
-        if (first && !fact->initial) {
-          auto copy = std::make_shared<observation>(*fact);
-          copy->initial = true;
-          result.push_back(std::move(copy));
-        } else {
-          result.push_back(fact);
-        }
-        first = false;
-      }
-      for (const auto& [identity, fact] : found->second.messages)
-        result.push_back(fact);
+      const auto& memory = found->second;
+      for (const auto& other : above(*memory.states.rbegin()->second))
+        visit(other);
+      if (!is_source_kind(here.kind))
+        continue;
+      for (auto version : memory.content_states)
+        if (auto state = memory.states.find(version); state != memory.states.end())
+          if (auto content = content_node(*state->second))
+            for (const auto& other : sources_at[*content])
+              visit(other);
+      if (memory.content_states.size() <= 1)
+        for (const auto& follower : followers[here])
+          if (auto known = objects.find(follower); known != objects.end() && !known->second.states.empty())
+            result.push_back(known->second.states.rbegin()->second);
     }
     return result;
   }
 
-  /// The changes in which the object has a part, by a look at everything connected with it.
+  /// The changes in which the object has a part now.
   std::set<std::string> changes_of(const object_id& object) {
     ledger around;
-    for (auto& fact : facts_around(object))
+    for (auto& fact : facts_above(object))
       around.add(std::move(fact));
     analysis all{around, options};
     std::set<std::string> result;
@@ -304,6 +374,18 @@ struct estate::impl {
       result.insert(all.attempts[found->second.back()].key);
     result.erase(std::string{});
     return result;
+  }
+
+  /// Notes what `fact` shows of its surroundings.
+  void note_connections(const observation& fact) {
+    for (const auto& other : connections_of(fact))
+      connect(fact.object, other);
+    for (const auto& each : values_applied(fact))
+      values_appliers[each].insert(fact.object);
+    if (auto content = content_node(fact))
+      sources_at[*content].insert(fact.object);
+    if (fact.state && fact.state->source_ref && !fact.state->applies.empty())
+      followers[*fact.state->source_ref].insert(fact.object);
   }
 
   void open_change(const std::string& key, const object_id& anchor) {
@@ -327,8 +409,7 @@ estate& estate::operator=(estate&&) noexcept = default;
 std::vector<std::string> estate::observe(const observation_ptr& fact) {
   if (!fact || !impl_->remember(fact))
     return {};
-  for (const auto& other : connections_of(*fact))
-    impl_->connect(fact->object, other);
+  impl_->note_connections(*fact);
   if (fact->state && fact->kind != observation_kind::deleted) {
     auto signature = signature_of(*fact);
     auto& memory = impl_->objects[fact->object];
