@@ -155,6 +155,19 @@ private:
     // Applied with another spec, though its own source stands still: the apply that changed it is the cause.
     const auto* asked = latest_spec_change(run, before ? before->generation : 0);
     if (!run.moved) {
+      if (all_.change_logs.contains(index) && run.result == outcome::succeeded && !asked) {
+        // It found its objects changed, and put them right.
+        const auto& own = all_.attempts_of.at(run.object);
+        for (auto here = std::lower_bound(own.begin(), own.end(), index); here != own.begin();)
+          if (const auto& earlier = all_.attempts[*--here];
+              earlier.moved && earlier.revision == run.revision) {
+            run.drifted_from = earlier.key;
+            break;
+          }
+        run.key = "drift:" + run.object.to_string() + '#' + to_rfc3339(run.outcome_second);
+        run.attribution = "change-log";
+        return;
+      }
       if (before && asked && !all_.attempts[*asked->cause].key.empty() && run.generation > before->generation)
         join(run, *asked->cause, asked->logged);
       return;
@@ -265,7 +278,7 @@ private:
       return nullptr;
     const release_record* result = nullptr;
     for (const auto& each : then->state->releases) // in no order of versions once there was a rollback
-      if (each.version < run.release_version && (!result || each.version > result->version))
+      if (each.last_deployed < run.deployed_second && (!result || each.last_deployed > result->last_deployed))
         result = &each;
     return result;
   }
@@ -450,7 +463,7 @@ void attribute_all(analysis& all) {
   for (auto& each : all.attempts) {
     std::string text;
     if (each.release_version != 0)
-      text = "release " + std::to_string(each.release_version);
+      text = "release " + std::to_string(each.release_version) + ' ' + to_rfc3339(each.deployed_second);
     else if (is_known(each.recorded_second))
       text = each.reason + ' ' + to_rfc3339(each.recorded_second);
     else if (is_known(each.outcome_second))

@@ -83,6 +83,7 @@ public:
     for (auto index : change_.contents)
       if (all_.selected(all_.contents[index].source))
         draw_source(all_.contents[index].source);
+    draw_commits();
     finish();
     return std::move(out_);
   }
@@ -166,7 +167,8 @@ private:
     if (latest)
       put(made, "k8s.resource.uid", latest->uid);
     if (held.empty()) {
-      made.attributes.push_back({"flux.synthetic", true});
+      if (all_.contents_of.find(source) == all_.contents_of.end())
+        made.attributes.push_back({"flux.synthetic", true});
       put(made, "flux.revision", revision_seen_by_takers(source));
       made.start = made.end = earliest_start();
     } else {
@@ -548,6 +550,11 @@ private:
     } else if (out_.outcome == "succeeded") {
       root.status = span_status::ok;
     }
+    if (auto from = drifted_from(); !from.empty()) {
+      auto of = derive_trace_id(from, prefix_);
+      root.links.push_back(
+          {of, derive_span_id(of, out_.root, "source"), {{"flux.link", std::string{"driftedFrom"}}}});
+    }
     if (base_key(key_) != key_)
       root.links.push_back({first_id_,
                             derive_span_id(first_id_, out_.root, "source"),
@@ -561,6 +568,37 @@ private:
       out_.resource_attributes.push_back({"k8s.cluster.name", context_.options.cluster_name});
     for (const auto& [name, value] : context_.options.attributes)
       out_.resource_attributes.push_back({name, value});
+  }
+
+  std::string drifted_from() const {
+    for (auto index : change_.attempts)
+      if (const auto& from = all_.attempts[index].drifted_from; !from.empty())
+        return from;
+    return {};
+  }
+
+  /// The push of an ImageUpdateAutomation that made the commit.
+  void draw_commits() {
+    auto commit = parse_revision(out_.revision).hex;
+    if (auto read = parse_revision(base_key(key_)); read.is_sha1())
+      commit = read.hex;
+    for (const auto& [object, line] : all_.timelines) {
+      if (object.kind != "ImageUpdateAutomation" || commit.empty())
+        continue;
+      for (const auto& fact : line.states) {
+        if (fact->state->last_push_commit != commit)
+          continue;
+        auto made = make(object, "commit", "push commit");
+        made.id = derive_span_id(out_.id, object, "commit");
+        made.parent = source_id(out_.root);
+        made.start = made.end =
+            is_known(fact->state->last_push_time) ? fact->state->last_push_time : fact->received_at;
+        put(made, "k8s.resource.uid", fact->uid);
+        put(made, "vcs.ref.head.revision", commit);
+        out_.spans.push_back(std::move(made));
+        break;
+      }
+    }
   }
 
   std::string failure_message() const {
@@ -579,6 +617,7 @@ private:
   const std::string& key_;
   parents parents_;
   completed_trace out_;
+  std::string prefix_;
   trace_id first_id_;
   std::set<std::size_t> wanted_;
   std::map<std::size_t, int> numbers_;
@@ -590,63 +629,6 @@ private:
 };
 
 } // namespace
-
-object_id root_of(const analysis& all, const std::string& key, const change_facts& change) {
-  const occurrence* best = nullptr;
-  auto before = [&](const occurrence& left, const occurrence& right) {
-    auto order = [&](const occurrence& each) {
-      // A chart packaged from a repository, and what an apply of the change asked for, are never the root.
-      bool derived = each.cause.has_value() || each.key != base_key(key);
-      return std::make_tuple(derived, each.updated, each.source.namespace_name, each.source.name,
-                             each.source.kind);
-    };
-    return order(left) < order(right);
-  };
-  for (auto index : change.contents)
-    if (!best || before(all.contents[index], *best))
-      best = &all.contents[index];
-  if (best && !best->cause && best->key == base_key(key))
-    return best->source;
-  // Nobody has observed the source: whoever took the change names it.
-  for (auto index : change.attempts)
-    if (const auto& run = all.attempts[index]; run.source && run.attribution == "source-revision")
-      return *run.source;
-  for (auto index : change.attempts)
-    if (const auto& run = all.attempts[index]; run.source && run.attribution == "chart")
-      return *run.source;
-  return best ? best->source : object_id{};
-}
-
-std::string revision_of(const analysis& all, const object_id& root, const change_facts& change) {
-  for (auto index : change.contents)
-    if (all.contents[index].source == root)
-      return all.contents[index].revisions.front();
-  for (auto index : change.attempts)
-    if (all.attempts[index].source == root)
-      return all.attempts[index].revision;
-  return {};
-}
-
-std::string outcome_of(const analysis& all, const change_facts& change) {
-  std::map<object_id, outcome> last;
-  for (auto index : change.attempts)
-    last[all.attempts[index].object] = all.attempts[index].result;
-  bool incomplete = false;
-  bool superseded = false;
-  for (const auto& [object, result] : last) {
-    if (result == outcome::failed)
-      return "failed";
-    bool went_on = change.passed_over.contains(object);
-    superseded = superseded || went_on || result == outcome::superseded;
-    incomplete = incomplete || ((result == outcome::open || result == outcome::incomplete) && !went_on);
-  }
-  for (const auto& each : change.waits)
-    (each.over ? superseded : incomplete) = true;
-  superseded = superseded || !change.passed_over.empty();
-  for (const auto& each : change.pending)
-    incomplete = incomplete || !last.contains(each);
-  return incomplete ? "incomplete" : superseded ? "superseded" : "succeeded";
-}
 
 completed_trace draw(const drawing_context& context, const std::string& key, const change_facts& change) {
   return painter{context, key, change}.paint();

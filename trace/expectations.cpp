@@ -68,6 +68,8 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
     if (std::find(content.revisions.begin(), content.revisions.end(), state->state->last_applied_revision) !=
         content.revisions.end())
       return;
+  if (then->state->suspended && content.end.version != no_version)
+    return; // left out while that content was current
   const wait* waited = nullptr;
   if (auto found = all.waits_of.find(object); found != all.waits_of.end()) {
     const auto& list = found->second;

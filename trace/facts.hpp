@@ -74,10 +74,12 @@ struct attempt {
   std::string digest;        ///< of what it built (Kustomization), of the chart's OCI manifest (HelmRelease)
   std::string config_digest; ///< HelmRelease: of the values
   std::int64_t release_version = 0; ///< HelmRelease: Helm's number, 0 when none was made
+  timestamp deployed_second;        ///< HelmRelease: when that release was deployed
 
   // Filled in by attribution
   std::string key;                  ///< the change it belongs to; "" for none
   std::string attribution;          ///< source-revision, change-log, owner-attempt, chart, time
+  std::string drifted_from;         ///< of a corrected drift: the change whose state it restored
   std::optional<std::size_t> cause; ///< index of the attempt that applied the object
   std::optional<object_id> source;  ///< the source whose content it took
   std::string discriminator;        ///< of its span ID

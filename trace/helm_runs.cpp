@@ -25,6 +25,11 @@ bool begins_attempt(std::string_view action) {
   return action == "install" || action == "upgrade";
 }
 
+/// A test or a remediation is a step of the attempt it follows; anything else (a corrected drift) is none.
+bool follows_attempt(std::string_view action) {
+  return action == "test" || action == "rollback" || action == "uninstall";
+}
+
 /// Results of a remediation stand in Ready too, but are not the attempt's outcome.
 bool is_remediation(std::string_view reason) {
   return reason.starts_with("Rollback") || reason.starts_with("Uninstall");
@@ -126,7 +131,7 @@ private:
       note_inputs(state);
       return;
     }
-    if (begins_attempt(action) || out_.attempts.empty())
+    if (!follows_attempt(action) || out_.attempts.empty())
       return;
     // A test or a remediation: a further phase of the attempt it follows.
     auto name = "helm " + action;
@@ -193,7 +198,7 @@ private:
       if (running_)
         note_inputs(state);
       running_ = false;
-      releases_before_ = known_version_;
+      known_before_ = known_until_;
       duration_before_ = known_duration_;
       concluded_ = ready;
     }
@@ -217,20 +222,21 @@ private:
     running_ = false;
   }
 
-  /// The release that the attempt made: newer than those before it, not by a rollback, with its chart and
-  /// values.
+  /// The release that the attempt made: deployed after it began, not by a rollback, with its chart and
+  /// values. Numbers start anew after an uninstall, times do not.
   const release_record* record_of(const attempt& now, const object_state& state) const {
     const release_record* result = nullptr;
     for (const auto& release : state.releases) {
-      bool right_kind =
-          now.result == outcome::failed
-              ? release.status == "failed" || release.status == "uninstalled" || release.status == "deployed"
-              : release.status == "deployed" || release.status == "superseded";
-      if (!right_kind || release.action == "rollback" || release.version <= last_taken_ ||
-          (!now.historic && release.version <= releases_before_) ||
+      bool right_kind = now.result == outcome::succeeded
+                            ? release.status == "deployed" || release.status == "superseded"
+                            : release.status == "failed" || release.status == "uninstalled" ||
+                                  (release.status == "deployed" && now.reason.starts_with("Test"));
+      if (!right_kind || release.action == "rollback" || release.last_deployed <= taken_until_ ||
+          release.last_deployed < now.start_second ||
+          (!now.historic && release.last_deployed <= known_before_) ||
           release.config_digest != now.config_digest || release.chart_version != now.revision)
         continue;
-      if (!result || release.version > result->version)
+      if (!result || release.last_deployed > result->last_deployed)
         result = &release;
     }
     return result;
@@ -238,7 +244,7 @@ private:
 
   void note_releases(const object_state& state) {
     for (const auto& release : state.releases)
-      known_version_ = std::max(known_version_, release.version);
+      known_until_ = std::max(known_until_, release.last_deployed);
   }
 
   /// Takes what later patches of the same outcome add.
@@ -252,7 +258,8 @@ private:
                     reconciling && reconciling->is_true();
     if (now.release_version == 0)
       if (const auto* release = record_of(now, state)) {
-        now.release_version = last_taken_ = release->version;
+        now.release_version = release->version;
+        now.deployed_second = taken_until_ = release->last_deployed;
         now.reported = state.last_action_duration;
         now.last = here;
       }
@@ -278,9 +285,9 @@ private:
   bool running_ = false;
   bool waiting_ = false;
   std::uint64_t last_version_ = 0;
-  std::int64_t known_version_ = 0;   ///< highest release seen
-  std::int64_t releases_before_ = 0; ///< highest release before the current attempt's outcome
-  std::int64_t last_taken_ = 0;
+  timestamp known_until_;  ///< of the latest release seen
+  timestamp known_before_; ///< the same before the current attempt's outcome
+  timestamp taken_until_;  ///< of the latest release that is an attempt's
   std::optional<duration> known_duration_;
   std::optional<duration> duration_before_;
   timestamp action_second_;
