@@ -376,6 +376,15 @@ struct estate::impl {
     return result;
   }
 
+  /// A corrected drift shows in a change log at an interval: each of the two may come first.
+  static bool may_show_drift(const observation& fact) {
+    if (fact.message)
+      return fact.message->text.find(" configured") != std::string::npos ||
+             fact.message->text.find(" created") != std::string::npos;
+    const auto* ready = fact.state->find_condition("Ready");
+    return ready && ready->is_true();
+  }
+
   /// Notes what `fact` shows of its surroundings.
   void note_connections(const observation& fact) {
     for (const auto& other : connections_of(fact))
@@ -425,6 +434,9 @@ std::vector<std::string> estate::observe(const observation_ptr& fact) {
           impl_->open_change(key, fact->object);
     }
   }
+  if (impl_->options.include_drift && fact->object.kind == "Kustomization" && impl_->may_show_drift(*fact))
+    for (const auto& key : impl_->changes_of(fact->object))
+      impl_->open_change(key, fact->object);
   const auto& open = impl_->open_in[impl_->find(fact->object)];
   return {open.begin(), open.end()};
 }

@@ -322,7 +322,7 @@ TEST_P(recording, evidence_from_the_estate_assembles_as_the_whole_does) {
     for (const auto& key : memory.observe(fact))
       known.insert(key);
   for (const auto& change : changes_in(all, {})) {
-    if (change.unused)
+    if (change.unused || change.drift)
       continue;
     ASSERT_TRUE(known.contains(change.key)) << change.key;
     ledger part;
@@ -330,6 +330,28 @@ TEST_P(recording, evidence_from_the_estate_assembles_as_the_whole_does) {
       part.add(fact);
     EXPECT_EQ(assemble(part, change.key, {}).spans, assemble(all, change.key, {}).spans) << change.key;
   }
+}
+
+TEST(drift, is_a_change_of_its_own_for_a_trace_that_asks_for_it) {
+  auto facts = stream_of("s08-drift-and-noop");
+  assembly_options options;
+  options.include_drift = true;
+  ledger all;
+  live_replay replay{options};
+  for (const auto& fact : facts) {
+    all.add(fact);
+    replay.observe(fact);
+  }
+  replay.finish();
+  auto found = [](const std::vector<completed_trace>& traces) {
+    return std::count_if(traces.begin(), traces.end(), [](const completed_trace& each) {
+      return each.change_key == "drift:Kustomization/flux-system/app#2026-11-21T09:05:26Z" &&
+             each.outcome == "succeeded" && each.spans.size() > 1 && each.spans.front().links.size() == 1;
+    });
+  };
+  EXPECT_EQ(found(assemble_all(all, options)), 1);
+  EXPECT_EQ(found(replay.exported()), 1);
+  EXPECT_EQ(found(assemble_all(all, {})), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(all, recording, testing::ValuesIn(recordings), [](const auto& parameter) {
