@@ -107,7 +107,8 @@ class Tree:
         return [span for span in self.spans if span.object == (kind, name) and span.span_kind == span_kind]
 
     def phases(self, run):
-        return [span for span in self.children(run) if span.span_kind == "phase"]
+        """The steps of a run. A wait beside them is that of an object below, drawn under its parent, and no step of this run."""
+        return [span for span in self.children(run) if span.span_kind == "phase" and not span.name.startswith("wait")]
 
     def draw(self):
         """The tree as indented text, for failure messages."""

@@ -1,19 +1,20 @@
 """Everything that runs during the tests, put together: one cluster, its controllers, the backends and the program under test."""
 
 import glob
+import json
 import os
 
 from .control_plane import ControlPlane
 from .flux import Controllers, flux_crds, install_crds
-from .kubernetes import condition
+from .kubernetes import KINDS, condition
 from .network import Proxy
 from .posts import PostRecorder
 from .processes import Supervisor
-from .source import StandInSource
+from .source import StandInSource, utc
 from .spans import Received
 from .subject import Subject, base_manifests
 from .telemetry import Collector, Jaeger
-from .waiting import until
+from .waiting import Timeout, until
 from .workloads import Workloads
 
 NAMESPACE = "flux-system"  # of the Flux objects
@@ -28,6 +29,7 @@ class World:
         self.supervisor = Supervisor(self.logs)
         self.subject = Subject(binary, self.supervisor, work)
         self._closers = []
+        self._snapshots = 0
 
     def start(self):
         say = self.report.say
@@ -102,8 +104,22 @@ class World:
             tree = self.received(file).trace(commit.trace_id)
             return tree if tree.roots and not tree.orphans and (predicate is None or predicate(tree)) else None
 
-        return until(f"the trace {commit.trace_id} of commit {commit} in the collector's file", arrived, seconds, 0.3,
-                     logs=[self.subject.child])
+        try:
+            return until(f"the trace {commit.trace_id} of commit {commit} in the collector's file", arrived, seconds, 0.3,
+                         logs=[self.subject.child])
+        except Timeout as error:
+            raise Timeout(f"{error}\n  what the cluster shows now is in {self.snapshot()}, as a recording") from error
+
+    def snapshot(self):
+        """Writes all objects as a program that starts now would list them: `replay --stream` on it shows what can be known."""
+        self._snapshots += 1
+        path = os.path.join(self.work, f"snapshot-{self._snapshots}.jsonl")
+        with open(path, "w", encoding="utf-8") as stream:
+            for kind in ("GitRepository", "HelmRepository", "HelmChart", "Kustomization", "HelmRelease", "Deployment", "Event"):
+                for item in self.admin.list(kind)["items"]:
+                    item = {"apiVersion": KINDS[kind][0], "kind": kind, **item}
+                    stream.write(json.dumps({"receivedAt": utc().strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "type": "ADDED", "object": item}) + "\n")
+        return path
 
     def _closing(self, thing):
         self._closers.append(thing)
