@@ -352,6 +352,7 @@ int replay(const replay_options& options) {
     auto style = style_for(options, inspect_terminal(to_stderr ? STDERR_FILENO : STDOUT_FILENO), outside);
     for (const auto& trace : out.traces.in_order())
       std::fprintf(stream, "%s\n", render_waterfall(trace, style).c_str());
+    std::fflush(stream); // before the figures go to standard error, which may be the same pipe
   }
   std::size_t delivered = out.traces.spans();
   if (is_url(options.output)) {
