@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 # How many compilers run at a time.
 JOBS ?= $(shell nproc)
 # The recording that `make run` replays: a folder of tests/recordings.
-RECORDING ?= s01-three-kustomizations
+RECORDING ?= s02-helm
 # The test programs that have threads in them: the rest is pure, and slow under the thread sanitizer.
 THREADED_TESTS = actors_test export_test http_client_test kube_test runtime_test
 export JOBS
