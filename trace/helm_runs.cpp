@@ -172,14 +172,13 @@ private:
       concluded_ = ready;
     } else if (news) {
       // Right after an action, or without one: values that cannot be read, a chart that cannot be loaded.
+      bool was_running = running_;
       bool of_current = running_ || (!out_.attempts.empty() && ready.reason.starts_with("Test"));
-      if (!of_current && (ready.is_true() || concluded_)) {
-        // Ready True without an attempt is what remains of one that is over, or of none (a corrected drift).
-        if (ready.is_true() && concluded_ && concluded_->is_true()) {
-          concluded_ = ready;
-          amend(state, reconciling, here);
-          return;
-        }
+      // Ready True without an attempt is what remains of one that is over, or of none (a corrected drift).
+      if (!of_current && ready.is_true() && concluded_ && concluded_->is_true()) {
+        concluded_ = ready;
+        amend(state, reconciling, here);
+        return;
       }
       if (!of_current) {
         start(here, false, state.last_action.empty() ? "upgrade" : state.last_action);
@@ -195,7 +194,7 @@ private:
       now.message = ready.message;
       now.outcome_second = ready.last_transition;
       now.decided = now.last = here;
-      if (running_)
+      if (was_running)
         note_inputs(state);
       running_ = false;
       known_before_ = known_until_;

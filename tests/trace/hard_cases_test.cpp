@@ -1,0 +1,715 @@
+// One story for each hard case of attribution (docs/attribution.md), told to the heart in a cluster in
+// miniature.
+
+#include "tests/trace/cluster.hpp"
+#include "trace/revision.hpp"
+#include "trace/settle.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tc::trace {
+namespace {
+
+using namespace std::chrono_literals;
+using test::cluster;
+using test::object;
+using test::reading_traces;
+using test::sha;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+const auto git = object("GitRepository", "demo");
+const auto app = object("Kustomization", "app");
+const auto base = object("Kustomization", "base");
+const auto rel = object("HelmRelease", "rel");
+const auto chart = object("HelmChart", "flux-system-rel");
+
+std::string at(char digit) {
+  return "main@" + sha(digit);
+}
+
+/// A Git source at commit a, which app has applied long ago.
+cluster settled_cluster() {
+  cluster world;
+  world.patch(git);
+  world.follow(app, git);
+  world.patch(app, [](object_state& state) { state.generation = 1; });
+  world.fetch(git, at('a'));
+  world.run(app, at('a'));
+  world.wait(60s);
+  return world;
+}
+
+/// As above, with a release that app applied and that is installed.
+cluster cluster_with_release() {
+  cluster world;
+  world.patch(git);
+  world.follow(app, git);
+  world.patch(app);
+  world.fetch(git, at('a'));
+  world.run(app, at('a'), [&] {
+    world.own(rel, app);
+    world.state(rel).generation = 1;
+    world.state(rel).helm_chart = "flux-system/flux-system-rel";
+    world.patch(rel);
+  });
+  world.state(chart).source_ref = object("HelmRepository", "charts");
+  world.own(chart, rel);
+  world.fetch(chart, "0.1.0");
+  world.begin_release(rel, "install", "0.1.0", "sha256:v1");
+  world.end_release(rel, "InstallSucceeded", 1);
+  world.wait(60s);
+  return world;
+}
+
+TEST(kustomization, runs_for_a_commit_under_its_source) {
+  auto world = settled_cluster();
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('a'), app), ElementsAre("succeeded"));
+  EXPECT_EQ(read.parent(sha('a'), app), "GitRepository/demo");
+  EXPECT_EQ(read.outcome(sha('a')), "succeeded");
+}
+
+TEST(kustomization, has_no_run_for_an_interval_or_a_request_at_the_same_revision) {
+  auto world = settled_cluster();
+  world.run(app, at('a'));
+  world.patch(app, [](object_state& state) { state.requested_at = "now"; });
+  world.run(app, at('a'));
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), app), ElementsAre("succeeded"));
+}
+
+TEST(kustomization, fails_at_an_interval_after_it_succeeded_without_a_run) {
+  auto world = settled_cluster();
+  world.begin(app, at('a'));
+  world.fail(app, at('a'), "HealthCheckFailed");
+  world.wait(10s);
+  world.run(app, at('a'));
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), app), ElementsAre("succeeded"));
+}
+
+TEST(kustomization, has_a_run_for_each_failure_and_one_for_the_success) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  for (int i = 0; i < 3; ++i) {
+    world.begin(app, at('b'));
+    world.fail(app, at('b'), "BuildFailed");
+    world.wait(10s);
+  }
+  world.run(app, at('b'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), app),
+              ElementsAre("failed BuildFailed", "failed BuildFailed", "failed BuildFailed", "succeeded"));
+  EXPECT_EQ(read.outcome(sha('b')), "succeeded");
+}
+
+TEST(kustomization, cut_short_by_a_crash_is_incomplete) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.begin(app, at('b'));
+  world.check_health(app, at('b'));
+  world.wait(14s); // its controller is gone; Ready keeps its second when the next one starts
+  world.run(app, at('b'));
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), app), ElementsAre("incomplete Interrupted", "succeeded"));
+}
+
+TEST(kustomization, whose_health_check_a_newer_revision_cancels_is_superseded) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.begin(app, at('b'));
+  world.check_health(app, at('b'));
+  world.fetch(git, at('c'));
+  world.fail(app, at('b'), "HealthCheckCanceled");
+  world.wait(1s);
+  world.run(app, at('c'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), app), ElementsAre("superseded HealthCheckCanceled"));
+  EXPECT_EQ(read.outcome(sha('b')), "superseded");
+  EXPECT_EQ(read.outcome(sha('c')), "succeeded");
+}
+
+TEST(kustomization, that_skips_a_commit_has_no_run_but_the_change_is_superseded) {
+  auto world = settled_cluster();
+  world.follow(base, git);
+  world.patch(base);
+  world.run(base, at('a'));
+  world.fetch(git, at('b'));
+  world.begin(base, at('b')); // busy
+  world.run(app, at('b'));
+  world.fetch(git, at('c'));
+  world.fetch(git, at('d'));
+  world.succeed(base, at('b'));
+  world.run(app, at('d'));
+  world.run(base, at('d'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('c'), app), IsEmpty());
+  EXPECT_EQ(read.outcome(sha('b')), "succeeded");
+  EXPECT_EQ(read.outcome(sha('d')), "succeeded");
+  EXPECT_EQ(read.outcome(sha('c')), "no trace") << "nothing took it";
+}
+
+TEST(kustomization, that_only_waited_has_one_superseded_run_for_each_commit_it_waited_for) {
+  auto world = settled_cluster();
+  world.follow(base, git);
+  world.patch(base);
+  world.run(base, at('a'));
+  world.state(app).depends_on = {base};
+  for (char commit : {'b', 'c'}) {
+    world.fetch(git, at(commit));
+    world.begin(base, at(commit));
+    world.fail(base, at(commit), "BuildFailed");
+    world.wait_for_dependency(app); // nothing changes at the second commit
+    world.wait(30s);
+  }
+  world.fetch(git, at('d'));
+  world.run(base, at('d'));
+  world.run(app, at('d'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), app), ElementsAre("superseded DependencyNotReady"));
+  EXPECT_THAT(read.runs(sha('c'), app), ElementsAre("superseded DependencyNotReady"));
+  EXPECT_THAT(read.runs(sha('d'), app), ElementsAre("succeeded"));
+  EXPECT_EQ(read.spans_named(sha('d'), "wait for dependencies"), 1);
+  EXPECT_EQ(read.outcome(sha('c')), "failed");
+  const auto& spans = read.trace(sha('d'))->spans;
+  auto run = std::find_if(spans.begin(), spans.end(),
+                          [](const span& each) { return each.name == "reconcile Kustomization app"; });
+  ASSERT_NE(run, spans.end());
+  ASSERT_EQ(run->links.size(), 1U) << "dependsOn is a link";
+}
+
+TEST(kustomization, that_was_suspended_takes_the_change_late_and_is_left_out_until_then) {
+  auto world = settled_cluster();
+  world.patch(app, [](object_state& state) { state.suspended = true; });
+  world.fetch(git, at('b'));
+  world.wait(20min);
+  world.fetch(git, at('c'));
+  world.wait(20min);
+  auto before = judge(world.ledger(), sha('c'), {}, world.now);
+  EXPECT_TRUE(before.settled);
+  EXPECT_FALSE(before.wanted) << "nothing took it";
+  world.patch(app, [](object_state& state) { state.suspended = false; });
+  world.run(app, at('c'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_EQ(read.outcome(sha('b')), "no trace");
+  EXPECT_THAT(read.runs(sha('c'), app), ElementsAre("succeeded"));
+}
+
+TEST(kustomization, made_by_hand_after_the_change_had_settled_does_not_join_it) {
+  auto world = settled_cluster();
+  auto late = object("Kustomization", "late");
+  world.follow(late, git);
+  world.state(late).generation = 1;
+  world.state(late).created = world.second();
+  world.patch(late);
+  world.run(late, at('a'));
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), late), IsEmpty());
+  world.fetch(git, at('b'));
+  world.run(late, at('b'));
+  auto more = world.traces();
+  EXPECT_THAT(reading_traces{more}.runs(sha('b'), late), ElementsAre("succeeded"));
+}
+
+TEST(kustomization, made_anew_under_its_name_is_another_object) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'));
+  world.remove(app);
+  world.follow(app, git);
+  world.state(app).generation = 1;
+  world.patch(app, [&](object_state& state) { state.created = world.second(); });
+  world.facts.back() = [&] { // with a UID of its own
+    auto copy = std::make_shared<observation>(*world.facts.back());
+    copy->uid = "another";
+    return copy;
+  }();
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), app), ElementsAre("succeeded"));
+}
+
+TEST(kustomization, of_a_Kustomization_hangs_under_it_even_if_it_ran_first) {
+  auto world = settled_cluster();
+  auto child = object("Kustomization", "child");
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.own(child, app);
+    world.follow(child, git);
+    world.state(child).generation = 1;
+    world.state(child).created = world.second();
+    world.patch(child);
+  });
+  world.run(child, at('b'));
+  world.wait(60s);
+  world.fetch(git, at('c'));
+  world.run(child, at('c'));
+  world.run(app, at('c'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_EQ(read.parent(sha('b'), child), "Kustomization/app");
+  EXPECT_EQ(read.parent(sha('c'), child), "Kustomization/app");
+}
+
+TEST(kustomization, that_a_commit_applies_with_other_content_than_its_own_joins_by_its_spec) {
+  auto world = settled_cluster();
+  auto other = object("GitRepository", "other");
+  auto tenant = object("Kustomization", "tenant");
+  world.fetch(other, at('7'));
+  world.follow(tenant, other);
+  world.own(tenant, app);
+  world.state(tenant).generation = 1;
+  world.state(tenant).created = world.second();
+  world.patch(tenant);
+  world.run(tenant, at('7'));
+  world.wait(60s);
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(tenant); });
+  world.run(tenant, at('7'), {}, "other manifests");
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), tenant), ElementsAre("succeeded"));
+  EXPECT_EQ(read.parent(sha('b'), tenant), "Kustomization/app");
+}
+
+TEST(kustomization, pruned_by_an_apply_has_a_delete_run_under_it) {
+  auto world = settled_cluster();
+  auto child = object("Kustomization", "child");
+  world.own(child, app);
+  world.follow(child, git);
+  world.state(child).generation = 1;
+  world.patch(app, [&](object_state& state) { state.inventory = {child}; });
+  world.patch(child);
+  world.run(child, at('a'));
+  world.wait(60s);
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.patch(child, [&](object_state& state) { state.deleted = world.second(); });
+    world.patch(app, [&](object_state& state) { state.inventory.clear(); });
+    world.remove(child);
+  });
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_EQ(read.spans_named(sha('b'), "delete Kustomization child"), 1);
+  EXPECT_EQ(read.parent(sha('b'), child), "Kustomization/app");
+}
+
+TEST(kustomization, deleted_by_hand_is_in_no_trace) {
+  auto world = settled_cluster();
+  world.patch(app, [&](object_state& state) { state.deleted = world.second(); });
+  world.remove(app);
+  auto traces = world.traces();
+  EXPECT_EQ(reading_traces{traces}.spans_named(sha('a'), "delete Kustomization app"), 0);
+}
+
+TEST(source, returned_to_an_earlier_commit_makes_a_new_incarnation_linked_to_the_first) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'));
+  world.wait(60s);
+  world.fetch(git, at('a'));
+  auto key = incarnation_key(sha('a'), world.state(git).artifact->last_update);
+  world.run(app, at('a'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('a'), app), ElementsAre("succeeded"));
+  EXPECT_THAT(read.runs(key, app), ElementsAre("succeeded"));
+  ASSERT_EQ(read.trace(key)->spans.front().links.size(), 1U);
+  EXPECT_EQ(read.trace(key)->spans.front().links[0].trace, read.trace(sha('a'))->id);
+}
+
+TEST(source, that_follows_another_back_to_a_commit_shares_its_new_incarnation) {
+  auto world = settled_cluster();
+  auto mirror = object("GitRepository", "mirror");
+  auto other = object("Kustomization", "other");
+  world.fetch(mirror, at('a'));
+  world.follow(other, mirror);
+  world.state(other).generation = 1;
+  world.state(other).created = *parse_rfc3339("2026-11-21T07:00:00Z");
+  world.patch(other);
+  world.run(other, at('a'));
+  world.wait(60s);
+  for (char commit : {'b', 'a'}) {
+    world.fetch(git, at(commit));
+    world.run(app, at(commit));
+    world.wait(2s);
+    world.fetch(mirror, at(commit));
+    world.run(other, at(commit));
+    world.wait(60s);
+  }
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_EQ(traces.size(), 3U);
+  for (const auto& each : traces)
+    EXPECT_THAT(read.runs(each.change_key, other), ElementsAre("succeeded")) << each.change_key;
+  EXPECT_EQ(read.parent(sha('b'), other), "GitRepository/mirror");
+  EXPECT_EQ(read.parent(sha('b'), mirror), "GitRepository/demo");
+}
+
+TEST(source, with_the_same_origin_under_a_new_digest_is_the_same_change) {
+  cluster world;
+  auto oci = object("OCIRepository", "demo");
+  world.follow(app, oci);
+  world.state(app).generation = 1;
+  world.patch(app);
+  for (char digest : {'1', '2'}) {
+    auto revision = "latest@sha256:" + std::string(64, digest);
+    world.fetch(oci, revision, at('a'));
+    world.run(app, revision, {}, "the same manifests");
+    world.wait(5s);
+  }
+  auto traces = world.traces();
+  ASSERT_EQ(traces.size(), 1U);
+  EXPECT_EQ(traces[0].change_key, sha('a'));
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), app), ElementsAre("succeeded", "succeeded"));
+}
+
+TEST(source, made_by_a_generator_hangs_under_what_it_was_made_of) {
+  auto world = settled_cluster();
+  auto generator = object("ArtifactGenerator", "split");
+  auto made = object("ExternalArtifact", "artifact");
+  auto taker = object("Kustomization", "taker");
+  world.state(generator).sources = {git};
+  world.patch(generator);
+  world.state(made).source_ref = generator;
+  world.follow(taker, made);
+  world.state(taker).generation = 1;
+  world.patch(taker);
+  world.fetch(git, at('b'));
+  auto revision = "latest@sha256:" + std::string(64, '5');
+  world.fetch(made, revision, at('b'));
+  world.run(taker, revision);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), taker), ElementsAre("succeeded"));
+  EXPECT_EQ(read.parent(sha('b'), taker), "ExternalArtifact/artifact");
+  EXPECT_EQ(read.parent(sha('b'), made), "GitRepository/demo");
+}
+
+TEST(source, that_nobody_observed_is_a_synthetic_root_with_the_ID_of_the_real_one) {
+  auto world = settled_cluster();
+  auto seen = world.traces();
+  std::erase_if(world.facts, [](const observation_ptr& each) { return each->object == git; });
+  auto unseen = world.traces();
+  ASSERT_EQ(unseen.size(), 1U);
+  EXPECT_EQ(unseen[0].spans.front().id, seen[0].spans.front().id);
+  EXPECT_TRUE(unseen[0].spans.front().find("flux.synthetic"));
+  EXPECT_EQ(reading_traces{unseen}.parent(sha('a'), app), "GitRepository/demo");
+}
+
+TEST(release, joins_the_commit_whose_apply_moved_its_generation) {
+  auto world = cluster_with_release();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel); });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('a'), rel), ElementsAre("succeeded"));
+  EXPECT_THAT(read.runs(sha('b'), rel), ElementsAre("succeeded"));
+  EXPECT_EQ(read.parent(sha('b'), rel), "Kustomization/app");
+  EXPECT_EQ(traces.size(), 2U) << "the first chart belongs to the commit that made the release";
+}
+
+TEST(release, edited_by_hand_is_in_no_trace_even_while_its_owner_applies) {
+  auto world = cluster_with_release();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel, false); });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), rel), IsEmpty());
+}
+
+TEST(release, joins_the_commit_that_changed_its_values) {
+  auto world = cluster_with_release();
+  auto values = object_id{"", "ConfigMap", "flux-system", "values"};
+  world.patch(rel, [&](object_state& state) { state.values_from = {values}; });
+  world.patch(app, [&](object_state& state) { state.inventory = {rel, values}; });
+  world.fetch(git, at('b'));
+  world.run(app, at('b'),
+            [&] { world.event(app, "Progressing", "ConfigMap/flux-system/values configured", at('b')); });
+  world.wait(100ms);
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), rel), ElementsAre("succeeded"));
+  std::erase_if(world.facts, [](const observation_ptr& each) { return each->message.has_value(); });
+  auto without = world.traces();
+  EXPECT_THAT(reading_traces{without}.runs(sha('b'), rel), ElementsAre("succeeded"))
+      << "the message was lost";
+}
+
+TEST(release, whose_values_somebody_edited_is_in_no_trace) {
+  auto world = cluster_with_release();
+  world.patch(rel, [&](object_state& state) {
+    state.values_from = {object_id{"", "ConfigMap", "flux-system", "values"}};
+  });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  EXPECT_EQ(traces.size(), 1U);
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), rel), ElementsAre("succeeded"));
+}
+
+TEST(release, upgraded_for_a_new_chart_version_is_a_change_of_its_own) {
+  auto world = cluster_with_release();
+  world.fetch(chart, "0.1.1");
+  world.begin_release(rel, "upgrade", "0.1.1", "sha256:v1");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  std::string key = "chart:flux-system/flux-system-rel@0.1.1";
+  EXPECT_THAT(read.runs(key, rel), ElementsAre("succeeded"));
+  EXPECT_EQ(read.parent(key, rel), "HelmChart/flux-system-rel");
+  EXPECT_EQ(read.parent(key, chart), "root");
+}
+
+TEST(release, of_a_chart_in_Git_hangs_under_the_chart_packaged_from_the_commit) {
+  auto world = settled_cluster();
+  world.state(rel).generation = 1;
+  world.state(rel).helm_chart = "flux-system/flux-system-rel";
+  world.patch(rel);
+  world.state(chart).source_ref = git;
+  world.state(chart).observed_source_revision = at('a');
+  world.own(chart, rel);
+  world.fetch(chart, "0.1.0");
+  world.begin_release(rel, "install", "0.1.0", "sha256:v1");
+  world.end_release(rel, "InstallSucceeded", 1);
+  world.wait(60s);
+  world.fetch(git, at('b'));
+  world.run(app, at('b'));
+  world.state(chart).observed_source_revision = at('b');
+  world.fetch(chart, "0.1.1");
+  world.begin_release(rel, "upgrade", "0.1.1", "sha256:v1");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), rel), ElementsAre("succeeded"));
+  EXPECT_EQ(read.parent(sha('b'), rel), "HelmChart/flux-system-rel");
+  EXPECT_EQ(read.parent(sha('b'), chart), "GitRepository/demo");
+}
+
+TEST(release, whose_OCI_source_a_commit_pointed_elsewhere_belongs_to_that_commit) {
+  auto world = cluster_with_release();
+  auto oci = object("OCIRepository", "charts");
+  world.patch(rel, [&](object_state& state) { state.chart_ref = oci; });
+  world.own(oci, app);
+  world.state(oci).generation = 1;
+  world.patch(oci);
+  auto old_digest = "sha256:" + std::string(64, '1');
+  auto new_digest = "sha256:" + std::string(64, '2');
+  world.fetch(oci, "0.1.0@" + old_digest);
+  world.wait(60s);
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(oci); });
+  world.fetch(oci, "0.2.0@" + new_digest);
+  world.begin_release(rel, "upgrade", "0.2.0+222222222222", "sha256:v1", new_digest);
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), rel), ElementsAre("succeeded"));
+  EXPECT_EQ(read.parent(sha('b'), rel), "OCIRepository/charts");
+  EXPECT_EQ(read.parent(sha('b'), oci), "Kustomization/app");
+}
+
+TEST(release, that_fails_to_install_and_is_uninstalled_has_a_failed_run_for_each_attempt) {
+  cluster world;
+  world.patch(git);
+  world.follow(app, git);
+  world.state(app).generation = 1;
+  world.patch(app);
+  world.fetch(git, at('a'));
+  world.run(app, at('a'), [&] {
+    world.own(rel, app);
+    world.state(rel).generation = 1;
+    world.patch(rel);
+  });
+  for (int i = 0; i < 2; ++i) { // Helm counts from 1 again after an uninstall
+    world.begin_release(rel, "install", "0.1.0", "sha256:v1");
+    world.end_release(rel, "InstallFailed", 1, true);
+    world.remediate(rel, "uninstall", "UninstallSucceeded");
+    world.wait(5s);
+  }
+  world.begin_release(rel, "install", "0.1.0", "sha256:v1");
+  world.end_release(rel, "InstallSucceeded", 1);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('a'), rel),
+              ElementsAre("failed InstallFailed", "failed InstallFailed", "succeeded"));
+  EXPECT_EQ(read.spans_named(sha('a'), "helm uninstall"), 2);
+  EXPECT_EQ(read.outcome(sha('a')), "succeeded");
+}
+
+TEST(release, whose_test_fails_has_one_failed_run_with_the_test_in_it) {
+  auto world = cluster_with_release();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel); });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 2, true);
+  world.patch(rel, [&](object_state& state) {
+    cluster::set_condition(state, "Reconciling", "True", "Progressing",
+                           "Running 'test' action with timeout of 30s", world.second());
+  });
+  world.wait(2s);
+  world.patch(rel, [&](object_state& state) {
+    cluster::set_condition(state, "Ready", "False", "TestFailed", "test failed", world.second());
+  });
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), rel), ElementsAre("failed TestFailed"));
+  EXPECT_EQ(read.spans_named(sha('b'), "helm test"), 1);
+}
+
+TEST(release, with_a_corrected_drift_or_a_forced_upgrade_has_no_further_run) {
+  auto world = cluster_with_release();
+  world.patch(rel, [&](object_state& state) {
+    cluster::set_condition(state, "Reconciling", "True", "Progressing",
+                           "Running 'drift correction' action with timeout of 30s", world.second());
+  });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v1");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('a'), rel), ElementsAre("succeeded"));
+  EXPECT_EQ(traces.size(), 1U);
+}
+
+TEST(release, whose_values_cannot_be_read_has_failed) {
+  auto world = cluster_with_release();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel); });
+  world.patch(rel, [&](object_state& state) {
+    cluster::set_condition(state, "Ready", "False", "ValuesError", "could not find Secret", world.second());
+  });
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), rel), ElementsAre("failed ValuesError"));
+}
+
+TEST(workload, rolls_out_under_the_apply_that_changed_it) {
+  auto world = settled_cluster();
+  auto web = object("Deployment", "web", "apps");
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.own(web, app);
+    world.state(web).generation = 1;
+    world.state(web).workload = workload_state{1, 0, 0, 0, 0, {"ghcr.io/acme/web:1.2@sha256:abc"}};
+    world.patch(web);
+  });
+  world.wait(3s);
+  world.patch(web, [](object_state& state) {
+    state.observed_generation = 1;
+    state.workload = workload_state{1, 1, 1, 1, 1, {"ghcr.io/acme/web:1.2@sha256:abc"}};
+  });
+  world.change_spec(web, false); // somebody scales it
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_EQ(read.spans_named(sha('b'), "roll out Deployment web"), 1);
+  EXPECT_EQ(read.parent(sha('b'), web), "Kustomization/app");
+  for (const auto& each : read.trace(sha('b'))->spans)
+    if (each.text("flux.span.kind") == "workload") {
+      EXPECT_EQ(each.text("flux.outcome"), "succeeded");
+      EXPECT_EQ(std::get<std::vector<std::string>>(*each.find("container.image.tags")),
+                std::vector<std::string>{"1.2"});
+    }
+}
+
+TEST(selection, draws_ancestors_that_no_entry_names) {
+  auto world = cluster_with_release();
+  assembly_options options;
+  options.event_sources = {{"", "HelmRelease", "*", "flux-system", {}}};
+  auto traces = world.traces(options);
+  reading_traces read{traces};
+  EXPECT_EQ(read.parent(sha('a'), rel), "Kustomization/app");
+  EXPECT_EQ(read.parent(sha('a'), app), "GitRepository/demo");
+  options.event_sources = {{"", "HelmRelease", "*", "elsewhere", {}}};
+  EXPECT_THAT(world.traces(options), IsEmpty());
+}
+
+TEST(scope, of_a_Trace_gives_IDs_of_its_own) {
+  auto world = settled_cluster();
+  assembly_options options;
+  options.scope = trace_scope::trace;
+  options.trace_uid = "uid";
+  EXPECT_NE(world.traces(options)[0].id, world.traces()[0].id);
+}
+
+TEST(commit, pushed_by_image_automation_is_a_span_under_the_root) {
+  auto world = settled_cluster();
+  world.patch(object("ImageUpdateAutomation", "auto"), [&](object_state& state) {
+    state.last_push_commit = std::string(40, 'b');
+    state.last_push_time = world.second();
+  });
+  world.fetch(git, at('b'));
+  world.run(app, at('b'));
+  auto traces = world.traces();
+  EXPECT_EQ(reading_traces{traces}.spans_named(sha('b'), "push commit"), 1);
+  EXPECT_EQ(reading_traces{traces}.spans_named(sha('a'), "push commit"), 0);
+}
+
+TEST(settling, waits_for_a_retry_that_is_due_and_for_quiet) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.begin(app, at('b'));
+  world.fail(app, at('b'), "BuildFailed");
+  auto verdict = judge(world.ledger(), sha('b'), {}, world.now + 60s);
+  EXPECT_FALSE(verdict.settled);
+  EXPECT_EQ(verdict.ask_again, verdict.first_activity + 30min);
+  EXPECT_EQ(judge(world.ledger(), sha('b'), {}, world.now + 31min).reason, settle_reason::timeout);
+  world.run(app, at('b'));
+  verdict = judge(world.ledger(), sha('b'), {}, world.now + 1s);
+  EXPECT_FALSE(verdict.settled);
+  EXPECT_TRUE(judge(world.ledger(), sha('b'), {}, verdict.ask_again).settled);
+}
+
+TEST(settling, takes_a_stalled_object_as_finished) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.begin(app, at('b'));
+  world.fail(app, at('b'), "BuildFailed");
+  world.patch(app, [&](object_state& state) {
+    std::erase_if(state.conditions, [](const condition& each) { return each.type == "Reconciling"; });
+    cluster::set_condition(state, "Stalled", "True", "InvalidSpec", "never", world.second());
+  });
+  EXPECT_EQ(judge(world.ledger(), sha('b'), {}, world.now + 11s).reason, settle_reason::complete);
+}
+
+TEST(settling, ends_when_a_later_change_took_over_what_was_open) {
+  auto world = settled_cluster();
+  world.follow(base, git);
+  world.patch(base);
+  world.run(base, at('a'));
+  world.fetch(git, at('b'));
+  world.run(base, at('b'));
+  EXPECT_FALSE(judge(world.ledger(), sha('b'), {}, world.now + 20s).settled) << "app is expected";
+  world.fetch(git, at('c'));
+  world.run(app, at('c'));
+  auto verdict = judge(world.ledger(), sha('b'), {}, world.now + 20s);
+  EXPECT_EQ(verdict.reason, settle_reason::superseded);
+  EXPECT_EQ(assemble(world.ledger(), sha('b'), {}).outcome, "superseded");
+}
+
+TEST(settling, waits_for_a_release_that_has_not_taken_its_new_spec) {
+  auto world = cluster_with_release();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel); });
+  EXPECT_FALSE(judge(world.ledger(), sha('b'), {}, world.now + 60s).settled);
+  world.patch(rel,
+              [](object_state& state) { state.observed_generation = state.generation; }); // nothing to do
+  EXPECT_TRUE(judge(world.ledger(), sha('b'), {}, world.now + 60s).settled);
+}
+
+TEST(settling, knows_nothing_of_a_change_that_is_not_there) {
+  EXPECT_EQ(judge(settled_cluster().ledger(), sha('9'), {}, timestamp{}).reason, settle_reason::unknown);
+}
+
+} // namespace
+} // namespace tc::trace
