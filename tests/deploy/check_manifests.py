@@ -104,17 +104,17 @@ def fenced(path):
 
 
 def watched_kinds():
-    """(group, plural) of every kind that kube/resources.* names, None while there is no such table."""
+    """(group, kind, plural) of everything that kube/resources.cpp watches."""
     for name in ("resources.cpp", "resources.hpp"):
         path = os.path.join(ROOT, "kube", name)
         if os.path.exists(path):
             with open(path, encoding="utf-8") as stream:
                 text = stream.read()
             constants = dict(re.findall(r'constexpr std::string_view (\w+) = ("[^"]*")', text))
-            rows = re.findall(r'\{\s*("[a-z.]*"|\w+),\s*"[A-Z][A-Za-z]+",\s*"([a-z]+)"', text)
+            rows = re.findall(r'\{\s*("[a-z.]*"|\w+),\s*"([A-Z][A-Za-z]+)",\s*"([a-z]+)"', text)
             if rows:
-                return {(constants.get(group, group).strip('"'), plural) for group, plural in rows}
-    return None
+                return [(constants.get(group, group).strip('"'), kind, plural) for group, kind, plural in rows]
+    return []
 
 
 def least_privilege():
@@ -130,14 +130,24 @@ def least_privilege():
                 expect(writes <= may_write.get(resource, set()), f"rbac.yaml: {sorted(writes)} on {resource}")
                 if {"get", "list", "watch"} <= set(rule["verbs"]):
                     readable |= {(group, resource) for group in rule["apiGroups"]}
-    watched = watched_kinds()
-    if watched is not None:
-        readable -= {(group, plural) for group, plural in readable if plural == "leases"}
+    watched = {(group, plural) for group, _, plural in watched_kinds()}
+    readable -= {(group, plural) for group, plural in readable if plural == "leases"}
+    if watched:
         expect(readable == watched, f"rbac.yaml reads {sorted(readable - watched)} too much and {sorted(watched - readable)} too little "
                                     "against kube/resources")
     for role in (d for d in documents("base", "rbac-secrets.yaml") if d["kind"] == "ClusterRole"):
         for rule in role["rules"]:
             expect(rule["resources"] == ["secrets"] and rule["verbs"] == ["get"], f"rbac-secrets.yaml: {rule}")
+
+
+def selectable_kinds():
+    """A Trace may name exactly the kinds that are watched and that take changes."""
+    source = documents("crds", "traces.yaml")[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["eventSources"]
+    rule = next(r["rule"] for r in source["items"]["x-kubernetes-validations"] if r["rule"].startswith("self.kind in"))
+    accepted = set(re.findall(r"'(\w+)'", rule))
+    watched = {kind for _, kind, _ in watched_kinds()} - {"Event", "Alert", "Trace", "Provider"}
+    expect(accepted == watched, f"traces.yaml accepts {sorted(accepted - watched)} too much and {sorted(watched - accepted)} too little "
+                                "against kube/resources")
 
 
 def deployment():
@@ -211,6 +221,7 @@ def main():
     examples(schemas, os.path.join(ROOT, "docs"), fenced)
     examples(schemas, ROOT, fenced)
     least_privilege()
+    selectable_kinds()
     arguments = deployment()
     kustomizations()
     program = sys.argv[1] if len(sys.argv) > 1 else None
