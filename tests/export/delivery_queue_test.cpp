@@ -323,6 +323,30 @@ TEST_F(delivery, notices_a_backend_that_is_back_though_one_batch_always_fails) {
   EXPECT_LT(now, start + minutes{5});
 }
 
+TEST_F(delivery, repeats_at_once_when_the_backend_is_back) {
+  delivery_options options;
+  options.in_flight = 1;
+  auto queue = make(options);
+  auto old = trace(1), fresh = trace(1);
+  queue.push(old);
+  auto now = start;
+  for (int i = 0; i < 6; ++i) {
+    now = *queue.wake_at();
+    queue.complete(queue.next(now)->ticket, failed("connect"), now);
+  }
+  queue.push(fresh);
+  now = *queue.wake_at();
+  auto probe = queue.next(now);
+  if (probe->batch->shares[0].trace == old) { // they take turns
+    queue.complete(probe->ticket, failed("connect"), now);
+    now = *queue.wake_at();
+    probe = queue.next(now);
+  }
+  ASSERT_EQ(probe->batch->shares[0].trace, fresh);
+  queue.complete(probe->ticket, delivered(), now);
+  EXPECT_TRUE(queue.next(now)) << "its own backoff, longer by now than the probes', does not count any more";
+}
+
 TEST_F(delivery, drops_the_oldest_when_told_and_never_what_is_being_sent) {
   delivery_options options;
   options.max_spans = 10;
