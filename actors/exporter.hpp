@@ -25,7 +25,7 @@ struct exporter_setup {
   exporting::delivery_options delivery;
   std::uint32_t credit = 16;      ///< submissions a producer may have under way
   std::function<double()> random; ///< uniform in [0, 1)
-  /// Told of every attempt, for logs and metrics; called on the actor's thread. Optional.
+  /// Told of every attempt, for logs and metrics; called on the sink's thread. Optional.
   std::function<void(const exporting::attempt_result&, std::size_t spans)> attempted;
 };
 

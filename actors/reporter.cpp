@@ -6,7 +6,25 @@
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
+#include <tuple>
+
 namespace tc::actors {
+
+status_change compare(const trace_status& written, const trace_status& latest) {
+  auto news = [](const trace_status& status) {
+    return std::tie(status.uid, status.generation, status.ready, status.stalled, status.reason,
+                    status.message, status.last_trace_id, status.last_export);
+  };
+  auto counts = [](const trace_status& status) {
+    const auto& books = status.books;
+    return std::tie(books.changes_pending, books.changes_exported, books.changes_dropped,
+                    books.changes_sampled_out);
+  };
+  if (news(written) != news(latest))
+    return status_change::news;
+  return counts(written) != counts(latest) ? status_change::counts : status_change::none;
+}
 
 reporter_actor::behavior_type reporter_state::make_behavior() {
   report_exceptions_as_errors(self);
@@ -24,6 +42,7 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
           entry.written = std::move(entry.writing);
           entry.failures = 0;
           entry.not_before = now + spacing;
+          entry.counts_not_before = now + counts_spacing;
         } else {
           auto wait = spacing * (1 << std::min(entry.failures++, 6u));
           entry.not_before = now + std::min<duration>(wait, longest_wait);
@@ -35,7 +54,11 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
         if (!*write)
           return;
         for (auto& [key, entry] : memory->entries) {
-          if (entry.under_way || entry.latest == entry.written || at < entry.not_before)
+          if (entry.under_way || !entry.latest || at < entry.not_before)
+            continue;
+          auto change = entry.written ? compare(*entry.written, *entry.latest) : status_change::news;
+          if (change == status_change::none ||
+              (change == status_change::counts && at < entry.counts_not_before))
             continue;
           entry.under_way = true;
           entry.writing = entry.latest;

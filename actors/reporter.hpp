@@ -1,17 +1,27 @@
 #pragma once
 
 // The actor that writes the status of Trace resources. It keeps only the latest status of each, writes one at
-// a time per resource and at most one a second, and tries again when a write fails. What the status looks
-// like as JSON and how it gets to the API server comes from outside.
+// a time per resource, news at most once a second and counts every ten, and tries again when a write fails.
+// What the status looks like as JSON and how it gets to the API server comes from outside.
 
 #include "messages/actors.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
 namespace tc::actors {
+
+/// How much a status that has not been written differs from the one that has.
+enum class status_change : std::uint8_t {
+  none,   ///< a reader of the resource would see no difference
+  counts, ///< only how many changes are where
+  news,   ///< a condition, the generation, or the last exported trace
+};
+
+status_change compare(const trace_status& written, const trace_status& latest);
 
 /// Writes a status; calls back with "" or the error, from any thread, exactly once.
 using status_writer = std::function<void(const trace_status&, std::function<void(std::string error)> done)>;
@@ -22,7 +32,8 @@ struct reporter_memory {
     trace_status_ptr written;
     bool under_way = false;
     trace_status_ptr writing;
-    timestamp not_before;
+    timestamp not_before;        ///< for anything
+    timestamp counts_not_before; ///< for counts alone
     unsigned failures = 0;
   };
   std::map<std::string, entry> entries; ///< by "namespace/name"
@@ -31,6 +42,8 @@ struct reporter_memory {
 struct reporter_state {
   static inline const char* name = "reporter";
   static constexpr duration spacing = std::chrono::seconds{1};
+  /// Counts move all the time: writing each would only load the API server.
+  static constexpr duration counts_spacing = std::chrono::seconds{10};
   static constexpr duration longest_wait = std::chrono::minutes{1};
 
   explicit reporter_state(reporter_actor::pointer selfptr) : self(selfptr) {}

@@ -6,6 +6,8 @@
 #include <caf/actor_cast.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <unordered_set>
+
 namespace tc::actors {
 
 namespace {
@@ -45,10 +47,23 @@ revision_actor::behavior_type revision_state::make_behavior() {
 }
 
 completed_trace finished_part(completed_trace trace) {
-  std::erase_if(trace.spans, [](const span& value) {
+  std::unordered_set<span_id> stable;
+  std::erase_if(trace.spans, [&](const span& value) {
     auto outcome = value.text("flux.outcome");
-    return value.parent.is_zero() || outcome.empty() || outcome == "incomplete";
+    auto open = value.parent.is_zero() || outcome.empty() || outcome == "incomplete";
+    // What is open keeps its place in the tree, but a run's ID is final only with its outcome.
+    if (!open || value.parent.is_zero() || value.text("flux.span.kind") == "source")
+      stable.insert(value.id);
+    return open;
   });
+  // A parent comes before its children or after them: look until nothing changes.
+  while (std::erase_if(trace.spans, [&](const span& value) {
+           if (stable.count(value.parent) != 0)
+             return false;
+           stable.erase(value.id);
+           return true;
+         }) > 0)
+    continue;
   return trace;
 }
 

@@ -35,7 +35,7 @@ struct revision_state {
 };
 
 /// Returns what of a trace will not change any more although its change is open: the runs that have an
-/// outcome. The root comes last, when the change settles.
+/// outcome, under runs that have one. The root comes last, when the change settles.
 completed_trace finished_part(completed_trace trace);
 
 /// Spawn linked to its trace actor, which gets the reports: every judge message is answered to its sender.

@@ -1,0 +1,112 @@
+#include "tests/actors/world.hpp"
+
+#include <gtest/gtest.h>
+
+namespace tc::actors::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(CompareStatus, TellsNewsFromCountsFromNothing) {
+  trace_status before;
+  before.reason = "Succeeded";
+  auto after = before;
+  after.books.observations = 100;
+  after.books.spans_late = 1;
+  EXPECT_EQ(compare(before, after), status_change::none);
+  after.books.changes_pending = 1;
+  EXPECT_EQ(compare(before, after), status_change::counts);
+  after.last_trace_id = "abc";
+  EXPECT_EQ(compare(before, after), status_change::news);
+}
+
+/// Writes as the API server would take them, with the time of each.
+class Reporting : public testing::Test {
+protected:
+  void start(timestamp began) {
+    here = std::make_unique<world>(began, [this](controller_setup& setup) {
+      setup.write_status = [this](const trace_status& status, const std::function<void(std::string)>& done) {
+        writes.push_back(status);
+        done(failing ? "the API server is away" : "");
+      };
+    });
+  }
+
+  std::unique_ptr<world> here;
+  std::vector<trace_status> writes;
+  bool failing = false;
+};
+
+TEST_F(Reporting, AMissingProviderShowsAndHeals) {
+  start(timestamp{1h});
+  here->system->apply(everything());
+  here->system->advance(here->system->now() + 5s);
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_FALSE(writes.back().ready);
+  EXPECT_FALSE(writes.back().stalled);
+  EXPECT_EQ(writes.back().reason, "ProviderNotFound");
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->advance(here->system->now() + 5s);
+  ASSERT_EQ(writes.size(), 2u);
+  EXPECT_TRUE(writes.back().ready);
+}
+
+TEST_F(Reporting, WhatSettlesWithoutAProviderIsDeliveredWhenThereIsOne) {
+  auto facts = recorded("s01-three-kustomizations");
+  start(facts.front()->received_at);
+  here->system->apply(everything());
+  here->play(facts);
+  here->system->advance(here->system->now() + 1min);
+  EXPECT_TRUE(here->backend->spans.empty());
+  here->system->apply(binding_to(setup_for(here->backend)));
+  EXPECT_TRUE(here->system->settle(1min));
+  EXPECT_EQ(here->system->books()->traces.front().second.changes_exported, 3u);
+  expect_balance(*here->system->books());
+}
+
+TEST_F(Reporting, ABadExpressionStallsItsTraceAndNoOther) {
+  auto facts = recorded("s01-three-kustomizations");
+  start(facts.front()->received_at);
+  here->system->apply(binding_to(setup_for(here->backend)));
+  auto bad = *everything("bad");
+  bad.exclusion_list = {"good", "(unclosed"};
+  here->system->apply(std::make_shared<trace_resource>(bad));
+  here->system->apply(everything("good"));
+  here->play(facts);
+  EXPECT_TRUE(here->system->settle(1min));
+  auto stalled =
+      std::find_if(writes.begin(), writes.end(), [](const auto& status) { return status.name == "bad"; });
+  ASSERT_NE(stalled, writes.end());
+  EXPECT_TRUE(stalled->stalled);
+  EXPECT_NE(stalled->message.find("spec.exclusionList[1]"), std::string::npos);
+  EXPECT_FALSE(here->backend->spans.empty());
+}
+
+TEST_F(Reporting, CountsAloneAreWrittenSeldom) {
+  auto facts = recorded("s10-noisy");
+  start(facts.front()->received_at);
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->apply(everything());
+  here->play(facts);
+  here->system->settle(40min);
+  auto length = std::chrono::duration_cast<std::chrono::seconds>(facts.back()->received_at -
+                                                                 facts.front()->received_at);
+  EXPECT_LE(writes.size(), static_cast<std::size_t>(length / 10s) + 15);
+  EXPECT_EQ(writes.back().last_trace_id.size(), 32u);
+}
+
+TEST_F(Reporting, AFailedWriteIsTriedAgainEverLessOften) {
+  failing = true;
+  start(timestamp{1h});
+  here->system->apply(everything());
+  here->system->advance(here->system->now() + 10min);
+  auto tries = writes.size();
+  EXPECT_GE(tries, 10u);
+  EXPECT_LE(tries, 20u);
+  failing = false;
+  here->system->advance(here->system->now() + 5min);
+  EXPECT_EQ(writes.size(), tries + 1);
+}
+
+} // namespace
+} // namespace tc::actors::test
