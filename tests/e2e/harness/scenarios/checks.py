@@ -11,8 +11,11 @@ def close_enough(seen, reported):
     return abs(seen - reported) <= max(0.2 * reported, 0.15)
 
 
-def shape(report, label, tree, commit):
-    """One root, the source; every parent there; times in order; the key, the revision and the services right."""
+def shape(report, label, tree, commit, slack=0.0):
+    """One root, the source; every parent there; times in order; the key, the revision and the services right.
+
+    `slack`: how many seconds a child may seem to start before its parent.
+    """
     if not report.check(f"{label}: one root and no missing parents", len(tree.roots) == 1 and not tree.orphans, "one root, no orphans",
                         "\n" + tree.draw()):
         return None
@@ -23,7 +26,7 @@ def shape(report, label, tree, commit):
     backwards = [span for span in tree.spans if span.start > span.end]
     report.check(f"{label}: no span ends before it starts", not backwards, "none", backwards)
     early = [span for span in tree.spans if tree.parent(span) and span.span_kind in ("run", "workload", "phase")
-             and span.start < tree.parent(span).start]
+             and span.start < tree.parent(span).start - int(slack * 1e9)]
     report.check(f"{label}: no child starts before its parent", not early, "none", early)
     services = {(span.object[0], span.resource.get("service.name")) for span in tree.spans if span.span_kind in ("source", "run")}
     wanted = {"GitRepository": "source-controller", "HelmRepository": "source-controller", "HelmChart": "source-controller",
@@ -52,8 +55,11 @@ def parents(report, label, tree, wanted):
         report.check(f"{label}: {'/'.join(child)} is under {'/'.join(parent)}", seen == {parent}, parent, seen or f"no such span\n{tree.draw()}")
 
 
-def finished_run(report, world, label, tree, name, commit, phases=("build", "apply")):
-    """The successful run of a Kustomization lasts what its controller reported, ends when it was reported, and its phases fit."""
+def finished_run(report, world, label, tree, name, commit, phases=("build", "apply"), slack=1.0):
+    """The successful run of a Kustomization lasts what its controller reported, ends when it was reported, and its phases fit.
+
+    `slack`: by how many seconds the end may miss the post.
+    """
     run = next((span for span in tree.of("Kustomization", name) if span.outcome == "succeeded"), None)
     posts = [(at, body) for at, body in world.posts.of("Kustomization", name, commit.revision, "ReconciliationSucceeded")]
     if not run or not posts:
@@ -63,8 +69,8 @@ def finished_run(report, world, label, tree, name, commit, phases=("build", "app
     reported = reported_duration(body)
     report.check(f"{label}: Kustomization/{name} lasts what its controller reported", close_enough(run.seconds, reported),
                  f"{reported:.3f} s", f"{run.seconds:.3f} s")
-    report.check(f"{label}: Kustomization/{name} ends when its controller reported it", abs(run.end / 1e9 - arrival) <= 1.0,
-                 "within 1 s of the post", f"{run.end / 1e9 - arrival:+.3f} s")
+    report.check(f"{label}: Kustomization/{name} ends when its controller reported it", abs(run.end / 1e9 - arrival) <= slack,
+                 f"within {slack} s of the post", f"{run.end / 1e9 - arrival:+.3f} s")
     phases_fit(report, label, tree, run, phases)
 
 
