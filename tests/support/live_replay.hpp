@@ -45,7 +45,7 @@ public:
       auto next = timestamp::max();
       for (const auto& [key, change] : open_)
         next = std::min(next, change.due);
-      advance_to(next);
+      advance_to(std::max(next, now_ + tick_)); // now may be past it, rounded up to a tick
     }
   }
 
