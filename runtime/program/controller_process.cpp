@@ -2,9 +2,9 @@
 
 #include "actors/controller.hpp"
 #include "export/environment.hpp"
+#include "export/make_sink.hpp"
 #include "kube/cluster.hpp"
 #include "kube/discovery.hpp"
-#include "kube/in_cluster.hpp"
 #include "kube/reflector.hpp"
 #include "runtime/http_server.hpp"
 #include "runtime/metrics.hpp"
@@ -12,6 +12,7 @@
 #include "runtime/program/books_json.hpp"
 #include "runtime/program/cluster_feed.hpp"
 #include "runtime/program/cluster_writer.hpp"
+#include "runtime/program/find_cluster.hpp"
 #include "runtime/program/observers.hpp"
 #include "runtime/program/provider_registry.hpp"
 #include "runtime/program/status_patches.hpp"
@@ -131,16 +132,9 @@ struct controller_process::impl {
 
 tl::expected<std::unique_ptr<controller_process>, std::string>
 controller_process::start(const run_options& options, const logger& log) {
-  kube::find_access_options find;
-  find.kubeconfig = options.cluster.kubeconfig;
-  find.context = options.cluster.context;
-  find.pod.env = [](const std::string& name) {
-    return environment_value(name.c_str()).value_or(std::string{});
-  };
-  find.pod.clock = wall_clock;
-  auto access = kube::find_access(std::move(find));
+  auto access = find_cluster(options.cluster);
   if (!access)
-    return tl::unexpected(access.error().message);
+    return tl::unexpected(access.error());
   log.info("cluster found", {{"access", (*access)->description()}});
   auto made = std::make_unique<impl>(options, log, std::move(*access));
   for (const auto& warning : made->environment.warnings)
@@ -216,7 +210,7 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   exporting::encoder_options encoding;
   encoding.resource_attributes = environment.resource_attributes;
   encoding.default_service = environment.service_name;
-  auto sink = exporting::make_http_sink(loop, resolved.target, std::move(http), std::move(encoding));
+  auto sink = exporting::make_sink(loop, resolved.target, std::move(http), std::move(encoding));
   if (!sink)
     return tl::unexpected(sink.error().message);
   log.info("provider ready", {{"provider", provider}, {"endpoint", (*sink)->description()}});
@@ -363,12 +357,14 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
     with.routes.push_back({"GET", "/readyz", [this](const server_request&) {
                              if (feed->is_synced())
                                return answer(200, "ok\n");
-                             return answer(503, "the first lists are not complete: " + feed->waiting_for() + '\n');
+                             return answer(503,
+                                           "the first lists are not complete: " + feed->waiting_for() + '\n');
                            }});
     auto server = http_server::start(std::move(with));
     if (!server)
       return tl::unexpected("--health-addr: " + server.error());
     health_server = std::move(*server);
+    log.info("serving", {{"flag", "--health-addr"}, {"port", health_server->port()}});
   }
   if (options.metrics_address) {
     http_server::settings with;
@@ -393,6 +389,7 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
     if (!server)
       return tl::unexpected("--metrics-addr: " + server.error());
     metrics_server = std::move(*server);
+    log.info("serving", {{"flag", "--metrics-addr"}, {"port", metrics_server->port()}});
   }
   return {};
 }

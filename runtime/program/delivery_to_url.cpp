@@ -1,7 +1,7 @@
 #include "runtime/program/delivery_to_url.hpp"
 
 #include "export/delivery_queue.hpp"
-#include "export/http_sink.hpp"
+#include "export/make_sink.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -9,19 +9,28 @@
 
 namespace tc::runtime {
 
+namespace {
+
+std::string without_prefix(const std::string& text, const std::string& prefix) {
+  return text.rfind(prefix, 0) == 0 ? text.substr(prefix.size()) : text;
+}
+
+} // namespace
+
 tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
-                                                      const std::vector<completed_trace_ptr>& traces) {
+                                                      const std::vector<completed_trace_ptr>& traces,
+                                                      delivery_patience patience) {
   auto target = exporting::resolve_endpoint("otlp", url);
   if (!target)
     return tl::unexpected("--output: " + target.error().message);
   http_loop loop;
   exporting::http_sink_options options;
   options.user_and_password = target->user_and_password;
-  auto sink = exporting::make_http_sink(loop, *target, std::move(options));
+  auto sink = exporting::make_sink(loop, *target, std::move(options));
   if (!sink)
     return tl::unexpected("--output: " + sink.error().message);
   exporting::delivery_options limits;
-  limits.give_up_after = std::chrono::minutes{1};
+  limits.give_up_after = patience.answering;
   limits.max_spans = limits.max_bytes = std::numeric_limits<std::size_t>::max();
   std::mt19937_64 engine{std::random_device{}()};
   std::uniform_real_distribution<double> uniform{0, 1};
@@ -34,6 +43,8 @@ tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
   std::vector<std::pair<std::uint64_t, exporting::attempt_result>> results;
   std::string failure;
   auto now = [] { return std::chrono::time_point_cast<duration>(std::chrono::system_clock::now()); };
+  auto silent_until = now() + patience.silent;
+  bool reached = false;
   while (!queue.empty()) {
     while (auto attempt = queue.next(now()))
       (*sink)->send(attempt->batch, [&, ticket = attempt->ticket](exporting::attempt_result result) {
@@ -44,13 +55,19 @@ tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
     std::unique_lock guard{mutex};
     auto wake = queue.wake_at().value_or(now() + std::chrono::seconds{1});
     arrived.wait_until(guard, wake, [&] { return !results.empty(); });
-    for (auto& [ticket, result] : std::exchange(results, {}))
+    for (auto& [ticket, result] : std::exchange(results, {})) {
+      reached = reached || result.status > 0;
+      if (!reached && now() >= silent_until && result.outcome == exporting::attempt_outcome::retry)
+        result.outcome = exporting::attempt_outcome::rejected; // most likely a wrong address
       for (const auto& done : queue.complete(ticket, result, now()))
         if (done.fate != exporting::trace_fate::delivered)
           failure = done.message.empty() ? done.reason : done.message;
+    }
   }
   if (!failure.empty())
-    return tl::unexpected("--output " + target->for_display() + ": " + failure);
+    return tl::unexpected("--output " + target->for_display() + ": " +
+                          without_prefix(failure, target->for_display() + ": ") +
+                          "; is this the address of an OTLP/HTTP receiver?");
   return static_cast<std::size_t>(queue.counts().delivered);
 }
 
