@@ -196,7 +196,7 @@ private:
     if (before || run.key.empty())
       return;
     bool of_its_apply = asked && all_.attempts[*asked->cause].key == run.key;
-    if (!of_its_apply && created_after_settling(run)) {
+    if (!of_its_apply && (replaces_one_at_it(index) || created_after_settling(run))) {
       run.key.clear();
       run.attribution.clear();
       if (asked && !all_.attempts[*asked->cause].key.empty())
@@ -218,6 +218,17 @@ private:
         result = each.change;
       }
     return result;
+  }
+
+  /// An object made anew under the name of one that had applied this revision does not take the change again.
+  bool replaces_one_at_it(std::size_t index) const {
+    const auto& run = all_.attempts[index];
+    const auto& list = all_.attempts_of.at(run.object);
+    auto here = std::lower_bound(list.begin(), list.end(), index);
+    if (here == list.begin())
+      return false;
+    const auto& gone = all_.attempts[*std::prev(here)];
+    return gone.uid != run.uid && gone.result == outcome::succeeded && gone.revision == run.revision;
   }
 
   /// An object made by hand once the change had settled does not take part in it.

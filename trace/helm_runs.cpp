@@ -160,6 +160,13 @@ private:
                 const moment& here) {
     if (is_wait(ready))
       return;
+    if (ready.reason ==
+        "PendingRelease") { // its controller found the release of an attempt that was cut short
+      if (running_)
+        interrupt("Interrupted");
+      concluded_ = ready;
+      return;
+    }
     bool news = !concluded_ || concluded_->status != ready.status || concluded_->reason != ready.reason ||
                 concluded_->message != ready.message || concluded_->last_transition != ready.last_transition;
     if (news && is_remediation(ready.reason)) {
@@ -189,7 +196,9 @@ private:
       }
       auto& now = current();
       end_phase(here, ready.is_true() ? "succeeded" : "failed", ready.message);
-      now.result = ready.is_true() ? outcome::succeeded : outcome::failed;
+      now.result = ready.is_true()                         ? outcome::succeeded
+                   : ready.reason == "HealthCheckCanceled" ? outcome::superseded
+                                                           : outcome::failed;
       now.reason = ready.reason;
       now.message = ready.message;
       now.outcome_second = ready.last_transition;

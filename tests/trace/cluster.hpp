@@ -36,11 +36,12 @@ public:
 
   /// Changes an object and emits the state.
   void patch(const object_id& of, const std::function<void(object_state&)>& how = {}) {
-    auto [place, created] = states_.try_emplace(of);
-    auto& state = place->second;
-    if (created) {
-      state.generation = 1;
-      state.created = second();
+    auto& state = states_[of];
+    if (!uids_.contains(of)) {
+      if (state.generation == 0)
+        state.generation = 1;
+      if (!is_known(state.created))
+        state.created = second();
       uids_[of] = of.name + "-uid-" + std::to_string(++version_);
     }
     if (how)
@@ -51,6 +52,7 @@ public:
   void remove(const object_id& of) {
     emit(of, observation_kind::deleted);
     states_.erase(of);
+    uids_.erase(of);
   }
 
   /// Another spec, by an apply of its owner or by hand.

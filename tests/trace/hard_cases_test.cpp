@@ -219,21 +219,25 @@ TEST(kustomization, made_by_hand_after_the_change_had_settled_does_not_join_it) 
   EXPECT_THAT(reading_traces{more}.runs(sha('b'), late), ElementsAre("succeeded"));
 }
 
-TEST(kustomization, made_anew_under_its_name_is_another_object) {
+TEST(kustomization, made_anew_under_its_name_does_not_take_the_change_again) {
   auto world = settled_cluster();
   world.fetch(git, at('b'));
   world.run(app, at('b'));
+  world.wait(2s);
   world.remove(app);
   world.follow(app, git);
-  world.state(app).generation = 1;
-  world.patch(app, [&](object_state& state) { state.created = world.second(); });
-  world.facts.back() = [&] { // with a UID of its own
-    auto copy = std::make_shared<observation>(*world.facts.back());
-    copy->uid = "another";
-    return copy;
-  }();
+  world.patch(app, [&](object_state& state) {
+    state.generation = 1;
+    state.created = world.second();
+  });
+  world.run(app, at('b'));
+  world.wait(60s);
+  world.fetch(git, at('c'));
+  world.run(app, at('c'));
   auto traces = world.traces();
   EXPECT_THAT(reading_traces{traces}.runs(sha('b'), app), ElementsAre("succeeded"));
+  EXPECT_THAT(reading_traces{traces}.runs(sha('c'), app), ElementsAre("succeeded"));
+  EXPECT_EQ(reading_traces{traces}.outcome(sha('b')), "succeeded");
 }
 
 TEST(kustomization, of_a_Kustomization_hangs_under_it_even_if_it_ran_first) {
@@ -547,6 +551,22 @@ TEST(release, that_fails_to_install_and_is_uninstalled_has_a_failed_run_for_each
               ElementsAre("failed InstallFailed", "failed InstallFailed", "succeeded"));
   EXPECT_EQ(read.spans_named(sha('a'), "helm uninstall"), 2);
   EXPECT_EQ(read.outcome(sha('a')), "succeeded");
+}
+
+TEST(release, whose_controller_crashed_has_an_incomplete_attempt_before_the_one_that_succeeds) {
+  auto world = cluster_with_release();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel); });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.wait(20s);
+  world.patch(rel, [&](object_state& state) {
+    cluster::set_condition(state, "Ready", "False", "PendingRelease", "unlocked", world.second());
+  });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 3);
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), rel), ElementsAre("incomplete Interrupted", "succeeded"));
+  EXPECT_EQ(reading_traces{traces}.outcome(sha('b')), "succeeded");
 }
 
 TEST(release, whose_test_fails_has_one_failed_run_with_the_test_in_it) {
