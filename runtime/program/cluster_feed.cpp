@@ -1,6 +1,31 @@
 #include "runtime/program/cluster_feed.hpp"
 
+#include <nlohmann/json.hpp>
+
 namespace tc::runtime {
+
+namespace {
+
+/// What names an object.
+struct object_name {
+  std::string namespace_name;
+  std::string name;
+  std::string uid;
+};
+
+/// A deletion may come with metadata only, so the spec must not be asked for. Empty where that fails.
+object_name name_of_deleted(std::string_view json) {
+  auto object = nlohmann::json::parse(json, nullptr, false);
+  auto text = [&](const char* key) {
+    auto place = nlohmann::json::json_pointer{std::string{"/metadata/"} + key};
+    return object.is_object() && object.contains(place) && object[place].is_string()
+               ? object[place].get<std::string>()
+               : std::string{};
+  };
+  return {text("namespace"), text("name"), text("uid")};
+}
+
+} // namespace
 
 cluster_feed::cluster_feed(outputs out, std::size_t batch_size, std::size_t kinds)
     : out_(std::move(out)), batch_size_(batch_size == 0 ? 1 : batch_size),
@@ -12,12 +37,18 @@ void cluster_feed::on_object(const kube::resource_ref& resource, kube::watch_typ
                              std::string_view object_json, timestamp received_at, bool initial) {
   if (out_.counted)
     out_.counted(resource.kind, "watch");
+  if (type == kube::watch_type::deleted && (resource.kind == "Trace" || resource.kind == "Provider")) {
+    auto gone = name_of_deleted(object_json);
+    if (resource.kind == "Trace")
+      out_.trace_gone(std::move(gone.uid));
+    else
+      out_.provider_gone(std::move(gone.namespace_name), std::move(gone.name));
+    return;
+  }
   if (resource.kind == "Trace") {
     auto decoded = decoder_.decode_trace(object_json);
     if (!decoded)
       out_.bad_trace(object_json, decoded.error());
-    else if (type == kube::watch_type::deleted)
-      out_.trace_gone(decoded->uid);
     else
       out_.trace(std::move(*decoded), object_json);
     return;
@@ -26,8 +57,6 @@ void cluster_feed::on_object(const kube::resource_ref& resource, kube::watch_typ
     auto decoded = decoder_.decode_provider(object_json);
     if (!decoded)
       out_.broken(resource.kind, decoded.error().object, decoded.error().to_string());
-    else if (type == kube::watch_type::deleted)
-      out_.provider_gone(decoded->namespace_name, decoded->name);
     else
       out_.provider(std::move(*decoded));
     return;

@@ -26,7 +26,7 @@ std::string reason_of(const http_result& result) {
 
 tl::expected<secret_data, std::string> read_secret_json(std::string_view json) {
   auto object = nlohmann::json::parse(json, nullptr, false);
-  if (!object.is_object() || object.value("kind", std::string{}) != "Secret")
+  if (!object.is_object() || !object.contains("kind") || object["kind"] != "Secret")
     return tl::unexpected(std::string{"the API server's answer is not a Secret"});
   secret_data out;
   if (!object.contains("data") || !object["data"].is_object())

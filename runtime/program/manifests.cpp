@@ -14,10 +14,16 @@ nlohmann::json json_of_scalar(const YAML::Node& node) {
   const auto& text = node.Scalar();
   if (node.Tag() == "!")
     return text;
-  if (text == "true" || text == "false")
-    return text == "true";
-  if (text.empty() || text == "~" || text == "null")
-    return nullptr;
+  // YAML 1.1, as Kubernetes reads it.
+  for (const auto* yes : {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
+    if (text == yes)
+      return true;
+  for (const auto* no : {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
+    if (text == no)
+      return false;
+  for (const auto* nothing : {"", "~", "null", "Null", "NULL"})
+    if (text == nothing)
+      return nullptr;
   auto number = nlohmann::json::parse(text, nullptr, false);
   return number.is_number() ? number : nlohmann::json(text);
 }
@@ -41,6 +47,17 @@ nlohmann::json json_of(const YAML::Node& node) {
   default:
     return nullptr;
   }
+}
+
+/// Returns a member that should be a text, "" where it is anything else.
+std::string text_at(const nlohmann::json& object, const char* key) {
+  auto found = object.is_object() ? object.find(key) : object.end();
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+/// Text of a document, whatever bytes stand in it.
+std::string text_of(const nlohmann::json& document) {
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 /// What the API server would have added.
@@ -72,20 +89,22 @@ tl::expected<void, std::string> read_manifests(const std::string& file, const st
       continue;
     auto document = json_of(documents[i]);
     auto where = file + ", document " + std::to_string(i + 1) + ": ";
-    auto kind = document.value("kind", std::string{});
+    auto kind = text_at(document, "kind");
+    if (kind.empty())
+      return tl::unexpected(where + "field 'kind' is missing or no text; this is no Kubernetes manifest");
     complete_metadata(document, into.traces.size() + into.providers.size() + 1);
     if (kind == "Trace") {
-      auto decoded = decoder.decode_trace(document.dump());
+      auto decoded = decoder.decode_trace(text_of(document));
       if (!decoded)
         return tl::unexpected(where + decoded.error().to_string());
       into.traces.push_back(std::move(*decoded));
     } else if (kind == "Provider") {
-      auto decoded = decoder.decode_provider(document.dump());
+      auto decoded = decoder.decode_provider(text_of(document));
       if (!decoded)
         return tl::unexpected(where + decoded.error().to_string());
       into.providers.push_back(std::move(*decoded));
     } else {
-      into.skipped.push_back(kind + '/' + document["metadata"].value("name", std::string{}));
+      into.skipped.push_back(kind + '/' + text_at(document["metadata"], "name"));
     }
   }
   return {};

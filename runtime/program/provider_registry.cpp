@@ -30,6 +30,7 @@ void provider_registry::remove(const std::string& namespace_name, const std::str
   if (found == entries_.end())
     return;
   found->second.resource.reset();
+  found->second.reading = 0; // what it still brings is of a Provider that is gone
   if (!found->second.users.empty())
     announce_problem(
         key, found->second,
@@ -44,7 +45,8 @@ void provider_registry::reference(const std::string& trace_uid, const std::strin
     return;
   if (auto before = entries_.find(named); before != entries_.end())
     before->second.users.erase(trace_uid);
-  named = provider;
+  auto former = std::exchange(named, provider);
+  forget_if_unused(former);
   if (provider.empty()) {
     provider_of_trace_.erase(trace_uid);
     return;
@@ -53,10 +55,17 @@ void provider_registry::reference(const std::string& trace_uid, const std::strin
   refresh(provider);
 }
 
+/// Names that nothing stands for do not stay for ever.
+void provider_registry::forget_if_unused(const std::string& key) {
+  if (auto found = entries_.find(key);
+      found != entries_.end() && !found->second.resource && found->second.users.empty())
+    entries_.erase(found);
+}
+
 void provider_registry::tick() {
   auto now = outside_.clock();
   for (auto& [key, what] : entries_)
-    if (what.resource && !what.users.empty() && !what.reading && what.next_read <= now)
+    if (what.resource && !what.users.empty() && what.reading == 0 && what.next_read <= now)
       refresh(key);
 }
 
@@ -64,8 +73,8 @@ void provider_registry::refresh(const std::string& key) {
   auto& what = entries_.at(key);
   if (!what.resource || what.users.empty())
     return; // nobody needs it: its Secrets are none of our business
-  if (what.reading) {
-    what.changed_while_reading = true;
+  if (what.reading != 0) {
+    what.changed_while_reading = true; // read again when the answers are there
     return;
   }
   auto resource = *what.resource;
@@ -75,31 +84,32 @@ void provider_registry::refresh(const std::string& key) {
     return;
   }
   if (!is_tracing_type(resource.type)) {
-    resolved(key, resource, {}, std::nullopt); // says what is wrong without reading a Secret
+    resolved(key, what, resource, {}, std::nullopt); // says what is wrong without reading a Secret
     return;
   }
-  what.reading = true;
+  what.reading = ++readings_;
+  what.changed_while_reading = false;
   // The answers come one by one on this thread; the last one resolves.
   struct gathering {
     provider_secrets secrets;
     std::optional<provider_problem> problem;
     std::size_t open = 1;
   };
-  auto gathered = std::make_shared<gathering>();
-  auto arrived = [this, key, resource, gathered] {
-    if (--gathered->open == 0)
-      resolved(key, resource, std::move(gathered->secrets), std::move(gathered->problem));
+  auto shared = std::make_shared<gathering>();
+  auto arrived = [this, key, resource, shared, number = what.reading] {
+    if (--shared->open == 0)
+      gathered(key, number, resource, std::move(shared->secrets), std::move(shared->problem));
   };
   auto read = [&](const std::string& name, secret_data provider_secrets::*into) {
     if (name.empty())
       return;
-    ++gathered->open;
+    ++shared->open;
     outside_.read_secret(
-        resource.namespace_name, name, [gathered, arrived, into, name, key](secret_result result) {
+        resource.namespace_name, name, [shared, arrived, into, name, key](secret_result result) {
           if (result)
-            gathered->secrets.*into = std::move(*result);
+            shared->secrets.*into = std::move(*result);
           else
-            gathered->problem =
+            shared->problem =
                 provider_problem{result.error().missing     ? "SecretNotFound"
                                  : result.error().forbidden ? "SecretForbidden"
                                                             : "SecretUnreadable",
@@ -114,19 +124,23 @@ void provider_registry::refresh(const std::string& key) {
   arrived();
 }
 
-void provider_registry::resolved(const std::string& key, const provider_resource& resource,
-                                 provider_secrets secrets, std::optional<provider_problem> problem) {
+void provider_registry::gathered(const std::string& key, std::uint64_t reading,
+                                 const provider_resource& resource, provider_secrets secrets,
+                                 std::optional<provider_problem> problem) {
   auto found = entries_.find(key);
-  if (found == entries_.end())
-    return;
+  if (found == entries_.end() || found->second.reading != reading)
+    return; // the Provider went, and maybe came again, while its Secrets were read
   auto& what = found->second;
-  what.reading = false;
+  what.reading = 0;
   if (std::exchange(what.changed_while_reading, false)) {
     refresh(key);
     return;
   }
-  if (!what.resource)
-    return;
+  resolved(key, what, resource, std::move(secrets), std::move(problem));
+}
+
+void provider_registry::resolved(const std::string& key, entry& what, const provider_resource& resource,
+                                 provider_secrets secrets, std::optional<provider_problem> problem) {
   auto now = outside_.clock();
   if (problem) {
     // An API server that is away for a moment is no reason to stop using what worked.

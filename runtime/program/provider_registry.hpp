@@ -9,6 +9,7 @@
 #include "messages/actors.hpp"
 #include "runtime/program/provider_resolution.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -57,7 +58,7 @@ private:
     std::optional<provider_resource> resource;
     std::set<std::string> users; ///< UIDs of Traces
     provider_secrets secrets;
-    bool reading = false;
+    std::uint64_t reading = 0; ///< number of the reading that is under way, 0 for none
     bool changed_while_reading = false;
     bool usable = false;
     bool resource_changed = true; ///< since its sink was made
@@ -66,13 +67,17 @@ private:
   };
 
   void refresh(const std::string& key);
-  void resolved(const std::string& key, const provider_resource& resource, provider_secrets secrets,
-                std::optional<provider_problem> problem);
+  void gathered(const std::string& key, std::uint64_t reading, const provider_resource& resource,
+                provider_secrets secrets, std::optional<provider_problem> problem);
+  void resolved(const std::string& key, entry& what, const provider_resource& resource,
+                provider_secrets secrets, std::optional<provider_problem> problem);
+  void forget_if_unused(const std::string& key);
   void announce_problem(const std::string& key, entry& what, provider_problem problem);
 
   outside outside_;
   std::map<std::string, entry> entries_;
   std::map<std::string, std::string> provider_of_trace_;
+  std::uint64_t readings_ = 0;
 };
 
 } // namespace tc::runtime

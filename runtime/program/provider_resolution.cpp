@@ -1,9 +1,12 @@
 #include "runtime/program/provider_resolution.hpp"
 
+#include "export/text.hpp"
+
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <memory>
+#include <string_view>
 
 namespace tc::runtime {
 
@@ -16,9 +19,26 @@ std::string value_of(const secret_data& data, std::initializer_list<const char*>
   return {};
 }
 
+/// Without the white space at its ends, which editors and shells like to leave.
+std::string trimmed(const std::string& text) {
+  constexpr const char* blank = " \t\r\n";
+  auto from = text.find_first_not_of(blank);
+  return from == std::string::npos ? std::string{}
+                                   : text.substr(from, text.find_last_not_of(blank) - from + 1);
+}
+
 bool is_header_text(const std::string& text) {
   return std::none_of(text.begin(), text.end(),
                       [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+}
+
+/// A token of RFC 9110, section 5.6.2.
+bool is_header_name(const std::string& text) {
+  constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           marks.find(c) != marks.npos;
+  });
 }
 
 std::string name_of(const provider_resource& provider, const std::string& secret) {
@@ -43,7 +63,7 @@ tl::expected<resolved_provider, provider_problem> resolve_provider(const provide
                                            "Provider '" + provider.namespace_name + '/' + provider.name +
                                                "' has type '" + provider.type +
                                                "'; traces go to types otel, otlp, jaeger and zipkin"});
-  auto address = value_of(secrets.auth, {"address"});
+  auto address = trimmed(value_of(secrets.auth, {"address"}));
   if (address.empty())
     address = provider.address;
   if (address.empty())
@@ -61,9 +81,7 @@ tl::expected<resolved_provider, provider_problem> resolve_provider(const provide
   if (!username.empty() || !password.empty())
     out.options.user_and_password = username + ':' + password;
   auto token = value_of(secrets.auth, {"token", "bearerToken"});
-  if (!token.empty()) {
-    while (!token.empty() && (token.back() == '\n' || token.back() == '\r'))
-      token.pop_back();
+  if (token = trimmed(token); !token.empty()) {
     if (!is_header_text(token))
       return invalid(name_of(provider, provider.secret_name) + ": key 'token' holds control characters");
     out.options.headers.emplace_back("Authorization", "Bearer " + token);
@@ -76,12 +94,14 @@ tl::expected<resolved_provider, provider_problem> resolve_provider(const provide
                        ": key 'headers' is not a YAML map of names to values");
       for (const auto& entry : headers) {
         auto key = entry.first.as<std::string>();
-        auto value = entry.second.as<std::string>();
-        if (!is_header_text(key) || key.find(':') != std::string::npos || !is_header_text(value))
+        auto value = entry.second.IsNull() ? std::string{} : entry.second.as<std::string>();
+        if (!is_header_name(key) || !is_header_text(value))
           return invalid(name_of(provider, provider.secret_name) +
                          ": key 'headers' has an entry that is no HTTP header");
         // A header that is given wins over what token or username stand for.
-        std::erase_if(out.options.headers, [&](const auto& known) { return known.first == key; });
+        std::erase_if(out.options.headers, [&](const auto& known) {
+          return exporting::ascii_lower(known.first) == exporting::ascii_lower(key);
+        });
         out.options.headers.emplace_back(std::move(key), std::move(value));
       }
     } catch (const YAML::Exception&) {
@@ -101,7 +121,7 @@ tl::expected<resolved_provider, provider_problem> resolve_provider(const provide
   if (*tls != tls_options{})
     out.options.tls = std::move(tls);
   if (!provider.proxy_secret_name.empty()) {
-    auto proxy = value_of(secrets.proxy, {"address"});
+    auto proxy = trimmed(value_of(secrets.proxy, {"address"}));
     if (proxy.empty())
       return invalid(name_of(provider, provider.proxy_secret_name) + ": key 'address' is missing");
     out.options.proxy = std::move(proxy);

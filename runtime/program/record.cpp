@@ -3,10 +3,10 @@
 
 #include "kube/cluster.hpp"
 #include "kube/discovery.hpp"
-#include "kube/in_cluster.hpp"
 #include "kube/reflector.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/program/commands.hpp"
+#include "runtime/program/find_cluster.hpp"
 #include "runtime/signals.hpp"
 
 #include <fcntl.h>
@@ -15,7 +15,6 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -120,17 +119,9 @@ int record(const record_options& options) {
     std::fprintf(stderr, "trace-controller record: %s\n", problem.c_str());
     return 2;
   };
-  kube::find_access_options find;
-  find.kubeconfig = options.cluster.kubeconfig;
-  find.context = options.cluster.context;
-  find.pod.env = [](const std::string& name) {
-    const auto* value = std::getenv(name.c_str());
-    return std::string{value ? value : ""};
-  };
-  find.pod.clock = wall_clock;
-  auto access = kube::find_access(std::move(find));
+  auto access = find_cluster(options.cluster);
   if (!access)
-    return complain(access.error().message);
+    return complain(access.error());
   auto file = options.output == "-"
                   ? STDOUT_FILENO
                   : ::open(options.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -12,6 +12,7 @@
 #include "runtime/program/recording.hpp"
 #include "runtime/program/trace_collection.hpp"
 #include "runtime/progress.hpp"
+#include "runtime/signals.hpp"
 #include "runtime/terminal.hpp"
 #include "runtime/waterfall.hpp"
 #include "trace/assemble.hpp"
@@ -52,6 +53,8 @@ public:
   std::size_t lines() const { return lines_; }
   const std::vector<std::string>& problems() const { return problems_; }
   std::size_t broken() const { return broken_; }
+  /// Returns whether any line of the stream was one of a recording.
+  bool any_readable() const { return any_readable_; }
   const std::string& failure() const { return failure_; }
 
 private:
@@ -68,6 +71,7 @@ private:
   bool ended_ = false;
   std::size_t lines_ = 0;
   std::size_t broken_ = 0;
+  bool any_readable_ = false;
   std::vector<std::string> problems_;
   std::string failure_; ///< the file itself cannot be read further
 
@@ -129,9 +133,12 @@ std::optional<recording_source::item> recording_source::next_of_stream() {
     auto at = head->received_at;
     auto initial = initial_.is_initial(*head);
     auto decoded = decoder_.decode_watch((*line)->text, at, initial);
-    if (!decoded)
+    if (!decoded) {
       problem(stream_name_, (*line)->number, decoded.error().to_string());
-    else if (*decoded)
+      continue;
+    }
+    any_readable_ = true;
+    if (*decoded)
       return item{std::move(**decoded), at, lines_};
   }
   if (!line)
@@ -345,6 +352,9 @@ int replay(const replay_options& options) {
     log.error("more lines were skipped", {{"lines", source->broken() - source->problems().size()}});
   if (!source->failure().empty())
     return complain("--stream: " + source->failure());
+  if (!source->any_readable())
+    return complain("--stream: " + options.stream +
+                    ": no line of it can be read as one of a recording; give what `record` wrote");
 
   if (options.waterfall) {
     auto to_stderr = options.output == "-";
@@ -356,6 +366,7 @@ int replay(const replay_options& options) {
   }
   std::size_t delivered = out.traces.spans();
   if (is_url(options.output)) {
+    ignore_broken_pipes();
     auto sent = deliver_to_url(options.output, out.parts);
     if (!sent) {
       std::fprintf(stderr, "trace-controller replay: %s\n", sent.error().c_str());

@@ -30,6 +30,8 @@ void status_patches::seen(std::string_view trace_json) {
     if (!object.contains("status") || !object["status"].contains("conditions"))
       return;
     std::lock_guard guard{mutex_};
+    if (conditions_.count(uid) != 0)
+      return; // an echo of a patch of ours, and maybe not of the latest
     for (const auto& entry : object["status"]["conditions"])
       conditions_[uid][entry.at("type").get<std::string>()] = {
           entry.at("status").get<std::string>(), entry.at("lastTransitionTime").get<std::string>()};

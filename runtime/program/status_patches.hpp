@@ -14,8 +14,8 @@ namespace tc::runtime {
 
 class status_patches {
 public:
-  /// Takes note of the conditions that a Trace object has, so that an unchanged one keeps its transition time
-  /// over a restart of this process. Text that is not such an object is ignored.
+  /// Takes note of the conditions that a Trace object has when it is first seen, so that an unchanged one
+  /// keeps its transition time over a restart of this process. Text that is not such an object is ignored.
   void seen(std::string_view trace_json);
   void gone(const std::string& uid);
 
