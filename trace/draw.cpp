@@ -5,6 +5,7 @@
 #include "trace/revision.hpp"
 #include "trace/span_ids.hpp"
 #include "trace/span_messages.hpp"
+#include "trace/span_words.hpp"
 #include "trace/timing.hpp"
 
 #include <algorithm>
@@ -13,41 +14,7 @@ namespace tc::trace {
 
 namespace {
 
-std::string controller_of(const object_id& object) {
-  if (object.group == "source.toolkit.fluxcd.io")
-    return object.kind == "ExternalArtifact" ? "source-watcher" : "source-controller";
-  if (object.group == "source.extensions.fluxcd.io")
-    return "source-watcher";
-  if (object.group == "kustomize.toolkit.fluxcd.io")
-    return "kustomize-controller";
-  if (object.group == "helm.toolkit.fluxcd.io")
-    return "helm-controller";
-  if (object.group == "image.toolkit.fluxcd.io")
-    return "image-automation-controller";
-  if (is_workload_kind(object.kind))
-    return "kube-controller-manager";
-  return object.group;
-}
-
-double seconds(duration value) {
-  return std::chrono::duration<double>(value).count();
-}
-
-std::string without_git(std::string url) {
-  if (url.ends_with(".git"))
-    url.resize(url.size() - 4);
-  return url;
-}
-
-/// The words of the semantic conventions for the result of a pipeline and of a task.
-std::string result_word(std::string_view outcome) {
-  if (outcome == "succeeded")
-    return "success";
-  if (outcome == "failed")
-    return "failure";
-  return outcome == "superseded" ? "cancellation" : "error";
-}
-
+/// Draws one change. Members that draw a thing place it under its parent, whose ID can be derived before it is drawn.
 class painter {
 public:
   painter(const drawing_context& context, const std::string& key, const change_facts& change)
@@ -55,10 +22,10 @@ public:
     out_.change_key = key;
     out_.trace_namespace = context.options.trace_namespace;
     out_.trace_name = context.options.trace_name;
-    auto prefix =
-        context.options.scope == trace_scope::trace ? context.options.trace_uid + ':' : std::string{};
-    out_.id = derive_trace_id(key, prefix);
-    first_id_ = derive_trace_id(base_key(key), prefix);
+    if (context.options.scope == trace_scope::trace)
+      prefix_ = context.options.trace_uid + ':';
+    out_.id = derive_trace_id(key, prefix_);
+    first_id_ = derive_trace_id(base_key(key), prefix_);
     out_.root = root_of(all_, key, change);
     out_.revision = revision_of(all_, out_.root, change);
     out_.outcome = outcome_of(all_, change);
@@ -147,11 +114,6 @@ private:
     return made;
   }
 
-  static void put(span& on, const char* key, std::string value) {
-    if (!value.empty())
-      on.attributes.push_back({key, std::move(value)});
-  }
-
   void draw_source(const object_id& source) {
     if (!drawn_.insert(source).second)
       return;
@@ -183,7 +145,7 @@ private:
       for (const auto* each : held)
         for (auto& event : messages_of_content(all_, *each))
           made.events.push_back(std::move(event));
-      describe_content(made, source, first, latest);
+      put_content(made, source, first, latest);
     }
     if (is_root) {
       made.kind = span_kind::server;
@@ -196,39 +158,6 @@ private:
         made.parent = source_id(out_.root);
     }
     out_.spans.push_back(std::move(made));
-  }
-
-  void describe_content(span& made, const object_id& source, const occurrence& content,
-                        const observation* latest) const {
-    auto read = parse_revision(content.origin_revision.empty() ? content.revision : content.origin_revision);
-    if (source.kind == "HelmChart") {
-      put(made, "flux.chart", latest ? latest->state->chart : std::string{});
-      return;
-    }
-    if (read.is_sha1() || source.kind == "GitRepository") {
-      put(made, "vcs.ref.head.revision", read.hex);
-      auto name = read.pointer;
-      std::string type = "branch";
-      if (latest && source.kind == "GitRepository") {
-        if (latest->state->ref_type == "tag" || latest->state->ref_type == "semver")
-          type = "tag";
-        else if (latest->state->ref_type == "commit" || latest->state->ref_type == "name")
-          type.clear();
-      }
-      if (name.starts_with("refs/heads/"))
-        type = "branch";
-      else if (name.starts_with("refs/tags/"))
-        type = "tag";
-      put(made, "vcs.ref.head.name", name);
-      if (!name.empty())
-        put(made, "vcs.ref.head.type", type);
-    }
-    if (source.kind == "GitRepository")
-      put(made, "vcs.repository.url.full", latest ? without_git(latest->state->url) : std::string{});
-    else
-      put(made, "vcs.repository.url.full", without_git(content.origin_source));
-    if (source.kind == "OCIRepository")
-      put(made, "oci.manifest.digest", parse_revision(content.revision).digest());
   }
 
   std::string revision_seen_by_takers(const object_id& source) const {
@@ -497,35 +426,12 @@ private:
     std::string how{to_string(result)};
     put(made, "flux.outcome", how);
     put(made, "flux.reason", reason);
-    if (!rolled.images.empty()) {
-      std::vector<std::string> names;
-      std::vector<std::string> tags;
-      std::vector<std::string> digests;
-      for (const auto& image : rolled.images)
-        split_image(image, names, tags, digests);
-      made.attributes.push_back({"container.image.name", names});
-      made.attributes.push_back({"container.image.tags", tags});
-      if (std::any_of(digests.begin(), digests.end(), [](const std::string& each) { return !each.empty(); }))
-        made.attributes.push_back({"oci.manifest.digest", digests});
-    }
+    put_images(made, rolled.images);
     if (result == outcome::failed) {
       made.status = span_status::error;
       made.status_message = reason;
     }
     out_.spans.push_back(std::move(made));
-  }
-
-  /// "registry/name:tag@sha256:..."
-  static void split_image(const std::string& image, std::vector<std::string>& names,
-                          std::vector<std::string>& tags, std::vector<std::string>& digests) {
-    auto at = image.find('@');
-    digests.push_back(at == std::string::npos ? std::string{} : image.substr(at + 1));
-    auto rest = image.substr(0, at);
-    auto colon = rest.rfind(':');
-    auto slash = rest.rfind('/');
-    bool tagged = colon != std::string::npos && (slash == std::string::npos || colon > slash);
-    tags.push_back(tagged ? rest.substr(colon + 1) : std::string{});
-    names.push_back(tagged ? rest.substr(0, colon) : rest);
   }
 
   void finish() {
