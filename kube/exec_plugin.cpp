@@ -93,7 +93,7 @@ int spawn(pid_t& child, const exec_plugin& plugin, const std::string& info, pipe
     if (!overridden(*variable))
       variables.emplace_back(*variable);
   for (const auto& [key, value] : plugin.environment)
-    variables.push_back(key + '=' + value);
+    variables.push_back(std::string{key}.append("=").append(value));
   variables.push_back("KUBERNETES_EXEC_INFO=" + info);
 
   std::vector<char*> argv{const_cast<char*>(plugin.command.c_str())};
@@ -101,6 +101,7 @@ int spawn(pid_t& child, const exec_plugin& plugin, const std::string& info, pipe
     argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> envp;
+  envp.reserve(variables.size() + 1);
   for (auto& variable : variables)
     envp.push_back(variable.data());
   envp.push_back(nullptr);
@@ -224,8 +225,9 @@ std::string exec_info(const kubeconfig_context& context) {
   return info.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-tl::expected<exec_credential, std::string>
-run_exec_plugin(const kubeconfig_context& context, std::chrono::milliseconds timeout, std::stop_token stop) {
+tl::expected<exec_credential, std::string> run_exec_plugin(const kubeconfig_context& context,
+                                                           std::chrono::milliseconds timeout,
+                                                           const std::stop_token& stop) {
   const auto& plugin = *context.exec;
   auto hint = plugin.install_hint.empty() ? std::string{} : " (" + plugin.install_hint + ')';
   if (plugin.always_interactive)

@@ -37,7 +37,8 @@ std::string exec_info(const kubeconfig_context& context);
 /// Runs the context's plugin and waits for it; blocks, so never call it on the HTTP client's thread. The
 /// child and its children are killed when the time is up or a stop is requested. The error is as for
 /// parse_exec_credential.
-tl::expected<exec_credential, std::string>
-run_exec_plugin(const kubeconfig_context& context, std::chrono::milliseconds timeout, std::stop_token stop);
+tl::expected<exec_credential, std::string> run_exec_plugin(const kubeconfig_context& context,
+                                                           std::chrono::milliseconds timeout,
+                                                           const std::stop_token& stop);
 
 } // namespace tc::kube

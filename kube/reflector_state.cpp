@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t max_error_body = 64 * 1024;
+constexpr std::size_t max_error_body = std::size_t{64} << 10;
 constexpr auto list_limit = 120s;
 /// How much longer than timeoutSeconds a watch may take before it is taken for dead.
 constexpr auto watch_grace = 30s;
