@@ -2,6 +2,7 @@
 // miniature.
 
 #include "tests/trace/cluster.hpp"
+#include "trace/explain.hpp"
 #include "trace/revision.hpp"
 #include "trace/settle.hpp"
 
@@ -673,6 +674,22 @@ TEST(commit, pushed_by_image_automation_is_a_span_under_the_root) {
   auto traces = world.traces();
   EXPECT_EQ(reading_traces{traces}.spans_named(sha('b'), "push commit"), 1);
   EXPECT_EQ(reading_traces{traces}.spans_named(sha('a'), "push commit"), 0);
+}
+
+TEST(explanation, names_evidence_and_decision) {
+  auto world = cluster_with_release();
+  world.run(app, at('a'));
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel); });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto text = explain(world.ledger(), rel, {});
+  EXPECT_THAT(text, testing::HasSubstr("in change " + sha('b') +
+                                       ", by its spec or values, changed while its owner was applying"));
+  EXPECT_THAT(text, testing::HasSubstr("applied by Kustomization/flux-system/app at " + at('b')));
+  EXPECT_THAT(explain(world.ledger(), app, {}),
+              testing::HasSubstr("in no trace: it was at this revision already"));
+  EXPECT_THAT(explain(world.ledger(), base, {}), testing::HasSubstr("nothing is known"));
 }
 
 TEST(settling, waits_for_a_retry_that_is_due_and_for_quiet) {
