@@ -1,0 +1,101 @@
+// The requests beside the watches: Secrets read, status written.
+
+#include "runtime/program/cluster_writer.hpp"
+
+#include "tests/support/scripted_server.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+using namespace tc;
+using namespace tc::runtime;
+using namespace tc::testing;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+namespace {
+
+/// A writer to an API server that answers everything the same way.
+struct cluster_writer_test : ::testing::Test {
+  std::string patch() {
+    std::promise<std::string> result;
+    writer.patch_trace_status("apps", "t", R"({"status":{}})",
+                              [&](std::string error) { result.set_value(error); });
+    return result.get_future().get();
+  }
+  provider_registry::secret_result read() {
+    std::promise<provider_registry::secret_result> result;
+    writer.read_secret("apps", "s", [&](auto secret) { result.set_value(std::move(secret)); });
+    return result.get_future().get();
+  }
+
+  scripted_response answer = scripted_response::json("{}");
+  scripted_server server{[this](const scripted_request&) { return answer; }};
+  http_loop loop;
+  kube::cluster target{loop, std::make_shared<kube::fixed_access>(
+                                 kube::cluster_access{server.url(), nullptr, {}, std::string{}})};
+  cluster_writer writer{target};
+};
+
+} // namespace
+
+TEST(read_secret_json, data_is_decoded) {
+  auto data = read_secret_json(R"({"kind":"Secret","data":{"a":"aGVsbG8=","b":""}})");
+  ASSERT_TRUE(data) << data.error();
+  EXPECT_EQ(*data, (secret_data{{"a", "hello"}, {"b", ""}}));
+  EXPECT_EQ(*read_secret_json(R"({"kind":"Secret"})"), secret_data{});
+  EXPECT_EQ(*read_secret_json(R"({"kind":"Secret","data":null})"), secret_data{});
+}
+
+TEST(read_secret_json, errors_hold_no_value) {
+  for (const auto* text :
+       {"PLANTED", "[]", R"({"kind":"PLANTED"})", R"({"kind":7})", R"({"data":{"a":"PLANTED"}})",
+        R"({"kind":"Secret","data":{"a":"%PLANTED%"}})", R"({"kind":"Secret","data":{"a":["PLANTED"]}})"}) {
+    auto data = read_secret_json(text);
+    ASSERT_FALSE(data) << text;
+    EXPECT_THAT(data.error(), Not(HasSubstr("PLANTED")));
+  }
+}
+
+TEST_F(cluster_writer_test, the_status_is_a_merge_patch_in_the_version_that_is_served) {
+  EXPECT_EQ(patch(), "");
+  writer.use_trace_resource({"notification.toolkit.fluxcd.io", "v1beta1", "Trace", "traces"});
+  EXPECT_EQ(patch(), "");
+  auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 2U);
+  EXPECT_EQ(requests[0].method, "PATCH");
+  EXPECT_EQ(requests[0].path(), "/apis/notification.toolkit.fluxcd.io/v1/namespaces/apps/traces/t/status");
+  EXPECT_EQ(requests[0].query("fieldManager"), "trace-controller");
+  EXPECT_EQ(requests[0].header("content-type"), "application/merge-patch+json");
+  EXPECT_EQ(requests[0].body, R"({"status":{}})");
+  EXPECT_EQ(requests[1].path(),
+            "/apis/notification.toolkit.fluxcd.io/v1beta1/namespaces/apps/traces/t/status");
+}
+
+TEST_F(cluster_writer_test, what_the_api_server_says_is_the_error) {
+  answer = scripted_response::json(R"({"kind":"Status","message":"traces \"t\" is forbidden"})", 403);
+  EXPECT_EQ(patch(), "traces \"t\" is forbidden");
+  answer = scripted_response::json("oops", 500);
+  EXPECT_EQ(patch(), "HTTP status 500");
+  answer = scripted_response::json("", 404);
+  EXPECT_EQ(patch(), ""); // the Trace is gone
+}
+
+TEST_F(cluster_writer_test, why_a_secret_cannot_be_had) {
+  answer = scripted_response::json(R"({"kind":"Status","message":"secrets \"s\" not found"})", 404);
+  auto secret = read();
+  ASSERT_FALSE(secret);
+  EXPECT_TRUE(secret.error().missing);
+  EXPECT_EQ(secret.error().message, "secrets \"s\" not found");
+  answer.status = 403;
+  EXPECT_TRUE(read().error().forbidden);
+  answer = scripted_response::json(R"({"kind":"Secret","data":{"a":"%PLANTED%"}})");
+  secret = read();
+  ASSERT_FALSE(secret);
+  EXPECT_FALSE(secret.error().missing || secret.error().forbidden);
+  EXPECT_THAT(secret.error().message, Not(HasSubstr("PLANTED")));
+  answer = scripted_response::json(R"({"kind":"Secret","data":{"a":"aGVsbG8="}})");
+  EXPECT_EQ(read()->at("a"), "hello");
+}

@@ -1,0 +1,426 @@
+// The whole program, as a process: from an API server to a backend, with backends of every temper.
+
+#include "tests/program/cluster_in_miniature.hpp"
+#include "tests/program/running_program.hpp"
+#include "tests/support/certificates.hpp"
+#include "tests/support/recording.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <csignal>
+#include <fstream>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/sha.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+using namespace tc::testing;
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+namespace {
+
+constexpr const char* token = "token-that-nobody-may-see";
+
+/// The first 16 bytes of SHA-256 of the change's key, as DESIGN.md has it.
+std::string trace_id_bytes() {
+  const std::string key = first_change_key;
+  std::string out(SHA256_DIGEST_LENGTH, '\0');
+  ::SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(),
+           reinterpret_cast<unsigned char*>(out.data()));
+  return out.substr(0, 16);
+}
+
+std::string hex(const std::string& bytes) {
+  std::string out;
+  for (unsigned char c : bytes)
+    for (int digit : {c >> 4, c & 15})
+      out += "0123456789abcdef"[digit];
+  return out;
+}
+
+std::string unpacked(const temporary_folder& folder, const std::string& body) {
+  std::string out;
+  for (const auto& line : tc::test::read_lines(folder.write("body.gz", body)))
+    out += line + '\n';
+  return out;
+}
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t out = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))
+    ++out;
+  return out;
+}
+
+scripted_response accepted() {
+  scripted_response out;
+  out.headers.emplace_back("Content-Type", "application/x-protobuf");
+  return out;
+}
+
+class process_test : public ::testing::Test {
+protected:
+  void start(const std::string& address, std::vector<std::string> more = {}) {
+    auto kubeconfig =
+        folder.write("kubeconfig", "current-context: c\n"
+                                   "clusters: [{name: k, cluster: {server: '" +
+                                       api.url() +
+                                       "'}}]\n"
+                                       "users: [{name: u, user: {token: " +
+                                       token +
+                                       "}}]\n"
+                                       "contexts: [{name: c, context: {cluster: k, user: u}}]\n");
+    if (!std::exchange(installed, true)) {
+      api.put(trace_object());
+      api.put(provider_object(address));
+    }
+    std::vector<std::string> arguments{"run",
+                                       "--kubeconfig",
+                                       kubeconfig,
+                                       "--health-addr",
+                                       "127.0.0.1:0",
+                                       "--metrics-addr",
+                                       "127.0.0.1:0",
+                                       "--shutdown-timeout=50s",
+                                       "--scheduler-threads=2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    program = std::make_unique<running_program>(std::move(arguments));
+    health = program->port_of("--health-addr");
+    metrics = program->port_of("--metrics-addr");
+    ASSERT_GT(health, 0) << program->log();
+    ASSERT_GT(metrics, 0) << program->log();
+    ASSERT_NE(program->wait_for_line({"the first lists are complete"}), "") << program->log();
+    EXPECT_EQ(get(health, "/healthz").first, 200);
+    EXPECT_EQ(get(health, "/readyz").first, 200);
+  }
+
+  void play() {
+    for (auto& object : first_change())
+      api.put(std::move(object));
+  }
+
+  /// Waits until the books of the Trace in its status are as expected.
+  void expect_changes(int exported, int dropped) {
+    EXPECT_TRUE(api.wait_for_status([&](const json& status) {
+      return status.value("exportedChanges", -1) == exported &&
+             status.value("droppedChanges", -1) == dropped && status.value("activeChanges", -1) == 0;
+    })) << api.status().dump(2)
+        << program->log();
+    const auto status = api.status();
+    EXPECT_EQ(status.at("conditions").at(0).at("type"), "Ready");
+    EXPECT_EQ(status.at("conditions").at(0).at("status"), "True") << status.dump(2);
+    EXPECT_EQ(status.at("observedGeneration"), 1);
+    if (exported > 0)
+      EXPECT_EQ(status.at("lastExportedTrace").at("traceID"), hex(trace_id_bytes()));
+    else
+      EXPECT_FALSE(status.contains("lastExportedTrace")) << status.dump(2);
+  }
+
+  /// Reads the books until they show what the status showed: they are published once a second.
+  json settled_books() {
+    for (auto end = std::chrono::steady_clock::now() + generous_limit;
+         std::chrono::steady_clock::now() < end;) {
+      auto books = json::parse(get(metrics, "/debug/books").second);
+      if (!books.at("traces").empty() && books.at("traces").front().at("opened") == 1 &&
+          books.at("traces").front().at("pending") == 0 && books.at("exporters").front().at("pending") == 0)
+        return books;
+      std::this_thread::yield();
+    }
+    ADD_FAILURE() << "the books do not settle: " << get(metrics, "/debug/books").second;
+    return {};
+  }
+
+  std::string metrics_text() { return get(metrics, "/metrics").second; }
+
+  void expect_clean_end() {
+    program->signal(SIGTERM);
+    EXPECT_EQ(program->exit_status(), 0) << program->log();
+    EXPECT_THAT(program->log(), HasSubstr("\"stopped\""));
+    EXPECT_THAT(program->log(), Not(HasSubstr(token)));
+  }
+
+  /// A backend gets the only trace, tries as told, and takes it in the end.
+  void expect_delivery_after(std::function<scripted_response(int attempt)> answer, std::size_t attempts) {
+    std::atomic<int> number = 0;
+    scripted_server backend{[&](const scripted_request&) { return answer(++number); }};
+    start(backend.url());
+    play();
+    expect_changes(1, 0);
+    EXPECT_TRUE(settled_books().at("balanced"));
+    expect_clean_end();
+    auto requests = backend.requests();
+    ASSERT_EQ(requests.size(), attempts);
+    for (const auto& request : requests)
+      EXPECT_EQ(request.body, requests.front().body);
+  }
+
+  /// A backend refuses the only trace for good.
+  void expect_refusal(scripted_response answer, const std::string& reason) {
+    scripted_server backend{[&](const scripted_request&) { return answer; }};
+    start(backend.url());
+    play();
+    expect_changes(0, 1);
+    auto books = settled_books();
+    EXPECT_TRUE(books.at("balanced"));
+    EXPECT_EQ(books.at("traces").front().at("dropped"), 1);
+    EXPECT_THAT(metrics_text(), HasSubstr("trace_controller_changes_dropped_total{reason=\"refused\"} 1\n"));
+    EXPECT_THAT(metrics_text(),
+                HasSubstr("trace_controller_spans_dropped_total{provider=\"flux-system/backend\""));
+    EXPECT_NE(program->wait_for_line({"the backend refused a trace", reason}), "") << program->log();
+    expect_clean_end();
+    EXPECT_EQ(backend.requests().size(), 1U);
+  }
+
+  temporary_folder folder;
+  cluster_in_miniature api;
+  bool installed = false; ///< Trace and Provider exist
+  std::unique_ptr<running_program> program;
+  int health = 0;
+  int metrics = 0;
+};
+
+/// A port that refuses connections until open() is called; then each connection gets a fixed answer.
+class late_backend {
+public:
+  late_backend() {
+    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (::bind(socket_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+      throw std::runtime_error{"no port"};
+    port_ = ntohs(address.sin_port);
+  }
+  ~late_backend() {
+    ::shutdown(socket_, SHUT_RDWR);
+    if (thread_.joinable())
+      thread_.join();
+    ::close(socket_);
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  int requests() const { return requests_; }
+
+  /// Answers the first `bad` connections with garbage.
+  void open(int bad = 0) {
+    ::listen(socket_, 16);
+    thread_ = std::thread{[this, bad] {
+      for (int end = 0; (end = ::accept(socket_, nullptr, nullptr)) >= 0; ::close(end))
+        serve(end, requests_++ < bad ? "\x15\x03\x01\x00\x02 what?\r\n\r\n"
+                                     : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }};
+  }
+
+private:
+  static void serve(int end, const std::string& answer) {
+    std::string request;
+    char piece[4096];
+    auto complete = [&] {
+      auto head = request.find("\r\n\r\n");
+      auto length = request.find("Content-Length: ");
+      return head != std::string::npos && length != std::string::npos &&
+             request.size() >= head + 4 + std::stoul(request.substr(length + 16));
+    };
+    for (ssize_t got = 0; !complete() && (got = ::recv(end, piece, sizeof piece, 0)) > 0;)
+      request.append(piece, static_cast<std::size_t>(got));
+    ::send(end, answer.data(), answer.size(), MSG_NOSIGNAL);
+  }
+
+  int socket_ = -1;
+  int port_ = 0;
+  std::atomic<int> requests_ = 0;
+  std::thread thread_;
+};
+
+} // namespace
+
+TEST_F(process_test, one_change_is_one_trace) {
+  scripted_server backend{[](const scripted_request&) { return accepted(); }};
+  start(backend.url());
+  ASSERT_TRUE(api.wait_for_status([](const json& status) {
+    return status.contains("conditions") && status.at("conditions").at(0).at("status") == "True";
+  }));
+  play();
+  expect_changes(1, 0);
+
+  auto books = settled_books();
+  EXPECT_TRUE(books.at("balanced"));
+  EXPECT_EQ(books.at("traces").at("flux-system/demo").at("exported"), 1);
+  auto spans = books.at("exporters").at("flux-system/backend").at("delivered").get<std::size_t>();
+  EXPECT_GE(spans, 4U);
+  auto text = metrics_text();
+  EXPECT_THAT(text, HasSubstr("trace_controller_changes_opened_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("trace_controller_changes_exported_total{outcome=\"succeeded\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("trace_controller_spans_exported_total{provider=\"flux-system/backend\"} " +
+                              std::to_string(spans) + "\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("trace_controller_export_attempts_total{code=\"200\",provider=\"flux-system/backend\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("trace_controller_observations_total{kind=\"Kustomization\",source=\"watch\"}"));
+  EXPECT_EQ(get(health, "/nothing").first, 404);
+  expect_clean_end();
+
+  auto requests = backend.requests();
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].path(), "/v1/traces");
+  EXPECT_EQ(requests[0].header("content-type"), "application/x-protobuf");
+  auto body = unpacked(folder, requests[0].body);
+  EXPECT_EQ(count(body, "flux.span.kind"), spans);
+  EXPECT_GE(count(body, "\x0a\x10" + trace_id_bytes()), spans); // field 1, 16 bytes; links have it too
+  for (const auto* name : {"reconcile GitRepository demo", "reconcile Kustomization infra",
+                           "reconcile Kustomization apps", "reconcile Kustomization tests"})
+    EXPECT_EQ(count(body, name), 1U) << name;
+  for (const auto& request : api.server().requests())
+    EXPECT_EQ(request.header("authorization"), std::string{"Bearer "} + token);
+}
+
+TEST_F(process_test, after_a_restart_nothing_is_sent_again) {
+  scripted_server backend{[](const scripted_request&) { return accepted(); }};
+  start(backend.url());
+  play();
+  expect_changes(1, 0);
+  expect_clean_end();
+  auto before = api.status();
+  // The status, and with it the last export, is read from the Trace.
+  start(backend.url(), {"--backfill=0s"});
+  EXPECT_TRUE(
+      api.wait_for_status([](const json& status) { return status.value("exportedChanges", -1) == 0; }));
+  expect_clean_end();
+  EXPECT_EQ(backend.requests().size(), 1U);
+  EXPECT_EQ(api.status().at("lastExportedTrace"), before.at("lastExportedTrace"));
+  EXPECT_EQ(api.status().at("conditions").at(0).at("lastTransitionTime"),
+            before.at("conditions").at(0).at("lastTransitionTime"));
+}
+
+TEST_F(process_test, a_bad_request_is_dropped_and_counted) {
+  expect_refusal(scripted_response::json(R"({"message":"this is no span"})", 400), "400");
+}
+
+TEST_F(process_test, an_internal_error_is_not_retried) {
+  expect_refusal(scripted_response::json("{}", 500), "500");
+}
+
+TEST_F(process_test, a_login_page_is_no_receiver) {
+  scripted_response page;
+  page.headers.emplace_back("Content-Type", "text/html");
+  page.chunks.push_back("<html>please log in</html>");
+  expect_refusal(page, "flux-system/demo");
+}
+
+TEST_F(process_test, a_busy_backend_is_asked_again_when_it_says) {
+  std::mutex mutex;
+  std::vector<std::chrono::steady_clock::time_point> times;
+  expect_delivery_after(
+      [&](int attempt) {
+        std::lock_guard guard{mutex};
+        times.push_back(std::chrono::steady_clock::now());
+        if (attempt > 1)
+          return accepted();
+        auto busy = scripted_response::json("{}", 429);
+        busy.headers.emplace_back("Retry-After", "1");
+        return busy;
+      },
+      2);
+  EXPECT_GE(times.at(1) - times.at(0), std::chrono::seconds{1});
+}
+
+TEST_F(process_test, an_unavailable_backend_is_asked_again) {
+  expect_delivery_after(
+      [](int attempt) { return attempt > 1 ? accepted() : scripted_response::json("{}", 503); }, 2);
+}
+
+TEST_F(process_test, what_is_no_http_at_all_is_tried_again) {
+  late_backend backend;
+  backend.open(1);
+  start(backend.url());
+  play();
+  expect_changes(1, 0);
+  expect_clean_end();
+  EXPECT_EQ(backend.requests(), 2);
+}
+
+TEST_F(process_test, a_backend_that_is_not_there_yet) {
+  late_backend backend;
+  start(backend.url());
+  play();
+  EXPECT_NE(program->wait_for_line({"export failed and is tried again"}), "") << program->log();
+  EXPECT_EQ(json::parse(get(metrics, "/debug/books").second).value("balanced", false), true);
+  backend.open();
+  expect_changes(1, 0);
+  EXPECT_TRUE(settled_books().at("balanced"));
+  expect_clean_end();
+  EXPECT_EQ(backend.requests(), 1);
+}
+
+TEST_F(process_test, what_is_left_at_the_end_is_said) {
+  late_backend backend;
+  start(backend.url(), {"--shutdown-timeout=2s"});
+  play();
+  EXPECT_NE(program->wait_for_line({"export failed and is tried again"}), "") << program->log();
+  program->signal(SIGTERM);
+  EXPECT_EQ(program->exit_status(), 1) << program->log();
+  auto line = program->wait_for_line({"\"stopped\""});
+  EXPECT_THAT(line, HasSubstr("spansLeft"));
+  EXPECT_THAT(line, Not(HasSubstr("\"spansLeft\":0")));
+}
+
+TEST_F(process_test, a_provider_that_comes_late_loses_nothing) {
+  scripted_server backend{[](const scripted_request&) { return accepted(); }};
+  auto provider = provider_object(backend.url());
+  provider["spec"]["suspend"] = true;
+  start(backend.url());
+  api.put(provider);
+  ASSERT_TRUE(api.wait_for_status([](const json& status) {
+    return status.contains("conditions") && status.at("conditions").at(0).at("reason") == "ProviderSuspended";
+  })) << api.status().dump(2)
+      << program->log();
+  play();
+  // Settled, and waiting: said in the log before the Provider is back.
+  EXPECT_NE(program->wait_for_line({"change settled", first_change_key}), "") << program->log();
+  EXPECT_EQ(backend.requests().size(), 0U);
+  provider["spec"].erase("suspend");
+  api.put(provider);
+  expect_changes(1, 0);
+  expect_clean_end();
+  EXPECT_EQ(backend.requests().size(), 1U);
+}
+
+TEST(process, over_tls_with_a_client_certificate) {
+  certificate_authority authority;
+  auto server = authority.issue_server();
+  auto client = authority.issue_client("controller");
+  cluster_in_miniature api{server_tls{server.certificate_pem, server.key_pem, authority.pem()}};
+  scripted_server backend{[](const scripted_request&) { return accepted(); }};
+  temporary_folder folder;
+  folder.write("ca.pem", authority.pem());
+  folder.write("client.pem", client.certificate_pem);
+  folder.write("client-key.pem", client.key_pem);
+  auto kubeconfig = folder.write(
+      "kubeconfig",
+      "current-context: c\nclusters: [{name: k, cluster: {server: '" + api.url() +
+          "', certificate-authority: ca.pem}}]\n"
+          "users: [{name: u, user: {client-certificate: client.pem, client-key: client-key.pem}}]\n"
+          "contexts: [{name: c, context: {cluster: k, user: u}}]\n");
+  api.put(trace_object());
+  api.put(provider_object(backend.url()));
+  running_program program{{"run", "--kubeconfig", kubeconfig, "--health-addr", "127.0.0.1:0",
+                           "--metrics-addr", "127.0.0.1:0", "--shutdown-timeout=50s",
+                           "--scheduler-threads=2"}};
+  for (auto& object : first_change())
+    api.put(std::move(object));
+  EXPECT_TRUE(api.wait_for_status([](const json& status) { return status.value("exportedChanges", 0) == 1; }))
+      << program.log();
+  program.signal(SIGTERM);
+  EXPECT_EQ(program.exit_status(), 0) << program.log();
+  EXPECT_EQ(backend.requests().size(), 1U);
+  EXPECT_EQ(api.server().requests().front().client_subject, "controller");
+}

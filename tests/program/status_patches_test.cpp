@@ -1,0 +1,148 @@
+// The status of Traces as merge patches.
+
+#include "runtime/program/status_patches.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+using namespace tc;
+using namespace tc::runtime;
+using nlohmann::json;
+using ::testing::ElementsAre;
+
+namespace {
+
+timestamp at(const char* time) {
+  return parse_rfc3339(time).value();
+}
+
+trace_status ready() {
+  trace_status out;
+  out.namespace_name = "flux-system";
+  out.name = "all";
+  out.uid = "uid-1";
+  out.generation = 3;
+  out.ready = true;
+  out.reason = "Succeeded";
+  out.message = "changes are followed and exported";
+  return out;
+}
+
+trace_status not_ready(bool stalled) {
+  auto out = ready();
+  out.ready = false;
+  out.stalled = stalled;
+  out.reason = stalled ? "InvalidExpression" : "SecretNotFound";
+  out.message = "what is wrong";
+  return out;
+}
+
+json patch(status_patches& patches, const trace_status& status, const char* time) {
+  return json::parse(patches.patch_for(status, at(time))).at("status");
+}
+
+std::vector<std::string> conditions_of(const json& status) {
+  std::vector<std::string> out;
+  for (const auto& one : status.at("conditions"))
+    out.push_back(one.at("type").get<std::string>() + '=' + one.at("status").get<std::string>() + ' ' +
+                  one.at("reason").get<std::string>() + ' ' +
+                  one.at("lastTransitionTime").get<std::string>());
+  return out;
+}
+
+} // namespace
+
+TEST(status_patches, ready) {
+  status_patches patches;
+  auto status = ready();
+  status.books.changes_pending = 1;
+  status.books.changes_exported = 2;
+  status.books.changes_dropped = 3;
+  status.books.changes_sampled_out = 4;
+  auto body = patch(patches, status, "2026-01-02T03:04:05.678Z");
+  EXPECT_THAT(conditions_of(body), ElementsAre("Ready=True Succeeded 2026-01-02T03:04:05Z"));
+  EXPECT_EQ(body.at("conditions").at(0).at("observedGeneration"), 3);
+  EXPECT_EQ(body.at("conditions").at(0).at("message"), status.message);
+  EXPECT_EQ(body.at("observedGeneration"), 3);
+  EXPECT_EQ(body.at("activeChanges"), 1);
+  EXPECT_EQ(body.at("exportedChanges"), 2);
+  EXPECT_EQ(body.at("droppedChanges"), 3);
+  EXPECT_EQ(body.at("sampledChanges"), 4);
+  EXPECT_FALSE(body.contains("lastExportedTrace")); // what an earlier process exported stays
+}
+
+TEST(status_patches, what_heals_by_itself_is_reconciling_and_what_does_not_is_stalled) {
+  status_patches patches;
+  EXPECT_THAT(conditions_of(patch(patches, not_ready(false), "2026-01-01T00:00:00Z")),
+              ElementsAre("Ready=False SecretNotFound 2026-01-01T00:00:00Z",
+                          "Reconciling=True ProgressingWithRetry 2026-01-01T00:00:00Z"));
+  EXPECT_THAT(conditions_of(patch(patches, not_ready(true), "2026-01-01T00:00:01Z")),
+              ElementsAre("Ready=False InvalidExpression 2026-01-01T00:00:00Z",
+                          "Stalled=True InvalidExpression 2026-01-01T00:00:01Z"));
+  EXPECT_THAT(conditions_of(patch(patches, ready(), "2026-01-01T00:00:02Z")),
+              ElementsAre("Ready=True Succeeded 2026-01-01T00:00:02Z"));
+  // A condition that comes again is new.
+  EXPECT_THAT(conditions_of(patch(patches, not_ready(false), "2026-01-01T00:00:03Z")),
+              ElementsAre("Ready=False SecretNotFound 2026-01-01T00:00:03Z",
+                          "Reconciling=True ProgressingWithRetry 2026-01-01T00:00:03Z"));
+}
+
+TEST(status_patches, an_unchanged_condition_keeps_its_transition_time_over_a_restart) {
+  status_patches before;
+  auto body = patch(before, ready(), "2026-01-01T00:00:00Z");
+  json object{{"metadata", {{"uid", "uid-1"}}}, {"status", body}};
+
+  status_patches after;
+  after.seen(object.dump());
+  EXPECT_THAT(conditions_of(patch(after, ready(), "2026-02-02T00:00:00Z")),
+              ElementsAre("Ready=True Succeeded 2026-01-01T00:00:00Z"));
+  after.gone("uid-1");
+  EXPECT_THAT(conditions_of(patch(after, ready(), "2026-02-02T00:00:00Z")),
+              ElementsAre("Ready=True Succeeded 2026-02-02T00:00:00Z"));
+}
+
+TEST(status_patches, a_late_echo_of_an_own_patch_changes_nothing) {
+  status_patches patches;
+  auto first = patch(patches, not_ready(false), "2026-01-01T00:00:00Z");
+  patch(patches, ready(), "2026-01-01T00:00:01Z");
+  patches.seen(json{{"metadata", {{"uid", "uid-1"}}}, {"status", first}}.dump());
+  EXPECT_THAT(conditions_of(patch(patches, ready(), "2026-01-01T00:00:02Z")),
+              ElementsAre("Ready=True Succeeded 2026-01-01T00:00:01Z"));
+}
+
+TEST(status_patches, foreign_shapes_are_ignored) {
+  status_patches patches;
+  for (const auto* text : {"", "[]", "{}", R"({"metadata":{"uid":7}})",
+                           R"({"metadata":{"uid":"uid-1"},"status":{"conditions":[{"type":1}]}})",
+                           R"({"metadata":{"uid":"uid-1"},"status":7})"})
+    patches.seen(text);
+  EXPECT_THAT(conditions_of(patch(patches, ready(), "2026-01-01T00:00:00Z")),
+              ElementsAre("Ready=True Succeeded 2026-01-01T00:00:00Z"));
+}
+
+TEST(status_patches, the_last_exported_trace) {
+  status_patches patches;
+  auto status = ready();
+  status.last_trace_id = "0af7651916cd43dd8448eb211c80319c";
+  status.last_revision = "main@sha1:c0ffee";
+  status.last_change_key = "sha1:c0ffee";
+  status.last_export = at("2026-01-01T00:00:09.5Z");
+  EXPECT_EQ(patch(patches, status, "2026-01-01T00:00:10Z").at("lastExportedTrace"),
+            (json{{"traceID", status.last_trace_id},
+                  {"revision", status.last_revision},
+                  {"changeKey", status.last_change_key},
+                  {"time", "2026-01-01T00:00:09Z"}}));
+}
+
+TEST(status_patches, a_long_message_is_cut_and_stays_text) {
+  status_patches patches;
+  auto status = not_ready(false);
+  status.message.clear();
+  while (status.message.size() < 40'000)
+    status.message += "ü!"; // so that the cut may fall inside a character
+  auto message = patch(patches, status, "2026-01-01T00:00:00Z").at("conditions").at(0).at("message");
+  EXPECT_LT(message.get<std::string>().size(), 32'768U);
+  status.message = "\xff\xfe broken";
+  EXPECT_NO_THROW(patch(patches, status, "2026-01-01T00:00:00Z"));
+}
