@@ -167,7 +167,7 @@ void controller_state::tick(timestamp at) {
   }
   if (watching && synced)
     self->send(watching, tick_atom_v, at);
-  if (reporting)
+  if (reporting && synced) // before, a Provider that has not been listed yet would be called missing
     self->send(reporting, tick_atom_v, at);
   if (setup.publish_books && at - books_published >= std::chrono::seconds{1}) {
     books_published = at;

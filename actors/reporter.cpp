@@ -54,7 +54,14 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
         if (!*write)
           return;
         for (auto& [key, entry] : memory->entries) {
+          if (!is_known(entry.known_since))
+            entry.known_since = at;
           if (entry.under_way || !entry.latest || at < entry.not_before)
+            continue;
+          // At the start the Provider and its Secrets may still be on their way: a Trace that was ready
+          // before must not blink.
+          if (!entry.written && !entry.latest->ready && !entry.latest->stalled &&
+              at < entry.known_since + spacing)
             continue;
           auto change = entry.written ? compare(*entry.written, *entry.latest) : status_change::news;
           if (change == status_change::none ||

@@ -34,6 +34,7 @@ struct reporter_memory {
     trace_status_ptr writing;
     timestamp not_before;        ///< for anything
     timestamp counts_not_before; ///< for counts alone
+    timestamp known_since;       ///< the first tick with it
     unsigned failures = 0;
   };
   std::map<std::string, entry> entries; ///< by "namespace/name"

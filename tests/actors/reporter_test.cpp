@@ -51,6 +51,16 @@ TEST_F(Reporting, AMissingProviderShowsAndHeals) {
   EXPECT_TRUE(writes.back().ready);
 }
 
+TEST_F(Reporting, AProviderThatIsReadyAMomentLaterIsNeverCalledMissing) {
+  start(timestamp{1h});
+  here->system->apply(everything());
+  here->system->advance(here->system->now() + 500ms); // its Secret is being read
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->advance(here->system->now() + 5s);
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_TRUE(writes.back().ready);
+}
+
 TEST_F(Reporting, WhatSettlesWithoutAProviderIsDeliveredWhenThereIsOne) {
   auto facts = recorded("s01-three-kustomizations");
   start(facts.front()->received_at);
