@@ -56,6 +56,10 @@ bool left_and_returned(const std::vector<const object_state*>& appliers, const o
 } // namespace
 
 void analysis::read_timelines(const ledger& facts) {
+  // Messages stand in only where there is no object at all: those of one that is gone would tell half of its
+  // story.
+  bool withheld = std::all_of(facts.objects().begin(), facts.objects().end(),
+                              [](const auto& each) { return each.second.states.empty(); });
   for (const auto& [object, known] : facts.objects()) {
     auto& line = timelines[object];
     for (const auto& [version, fact] : known.states)
@@ -69,7 +73,9 @@ void analysis::read_timelines(const ledger& facts) {
       dying_since[object] = moment_of(**each);
     }
     run_history history;
-    if (object.kind == "HelmRelease")
+    if (withheld && object.kind == "Kustomization")
+      history = message_history(object, line.messages);
+    else if (object.kind == "HelmRelease")
       history = helm_history(object, line.states);
     else if (object.kind == "Kustomization" || usual_group(object.kind).empty()) // or of another maker
       history = kustomization_history(object, line.states);
@@ -81,7 +87,8 @@ void analysis::read_timelines(const ledger& facts) {
       waits_of[object].push_back(waits.size());
       waits.push_back(std::move(each));
     }
-    for (auto& each : source_history(object, line.states)) {
+    for (auto& each :
+         withheld ? message_contents(object, line.messages) : source_history(object, line.states)) {
       contents_of[object].push_back(contents.size());
       contents.push_back(std::move(each));
     }

@@ -172,8 +172,19 @@ private:
         join(run, *asked->cause, asked->logged);
       return;
     }
-    if (!run.source)
+    if (!run.source) {
+      if (all_.find(run.object)->states.empty()) { // known from messages only
+        auto key = change_key_of({}, run.revision, run.origin_revision);
+        run.key = key;
+        for (auto content : contents_with(key))
+          if (const auto& each = all_.contents[content]; each.updated <= run.outcome_second) {
+            run.key = each.change;
+            run.source = each.source;
+          }
+        run.attribution = "time";
+      }
       return;
+    }
     auto content = content_at(*run.source, run, [&](const occurrence& each) {
       return run.revision.empty() ||
              std::find(each.revisions.begin(), each.revisions.end(), run.revision) != each.revisions.end();
@@ -204,14 +215,18 @@ private:
     }
   }
 
+  const std::vector<std::size_t>& contents_with(const std::string& key) {
+    if (contents_by_key_.empty())
+      for (std::size_t index = 0; index < all_.contents.size(); ++index)
+        contents_by_key_[all_.contents[index].key].push_back(index);
+    return contents_by_key_[key];
+  }
+
   /// The source does not show that content (any more): another source may.
   std::string change_of_unseen(const std::string& key, const attempt& run) {
     std::string result = key;
     std::uint64_t latest = 0;
-    if (contents_by_key_.empty())
-      for (std::size_t index = 0; index < all_.contents.size(); ++index)
-        contents_by_key_[all_.contents[index].key].push_back(index);
-    for (auto index : contents_by_key_[key])
+    for (auto index : contents_with(key))
       if (const auto& each = all_.contents[index];
           each.begin.version >= latest && each.begin.version <= run.last.version) {
         latest = each.begin.version;

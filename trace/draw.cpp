@@ -14,7 +14,8 @@ namespace tc::trace {
 
 namespace {
 
-/// Draws one change. Members that draw a thing place it under its parent, whose ID can be derived before it is drawn.
+/// Draws one change. Members that draw a thing place it under its parent, whose ID can be derived before it
+/// is drawn.
 class painter {
 public:
   painter(const drawing_context& context, const std::string& key, const change_facts& change)
@@ -122,7 +123,9 @@ private:
     for (auto index : change_.contents)
       if (all_.contents[index].source == source)
         held.push_back(&all_.contents[index]);
-    auto made = make(source, "source", "reconcile " + source.kind + ' ' + source.name);
+    auto made = make(source, "source",
+                     source.kind.empty() ? std::string{"unknown source"}
+                                         : "reconcile " + source.kind + ' ' + source.name);
     made.id = source_id(source);
     const auto* line = all_.find(source);
     const auto* latest = line ? line->latest() : nullptr;

@@ -108,6 +108,8 @@ struct run_history {
 };
 
 run_history kustomization_history(const object_id& object, const std::vector<observation_ptr>& states);
+/// What messages alone tell of a Kustomization whose states are withheld.
+run_history message_history(const object_id& object, const std::vector<observation_ptr>& messages);
 run_history helm_history(const object_id& object, const std::vector<observation_ptr>& states);
 
 /// A time in which a source had the same content.
@@ -131,6 +133,9 @@ struct occurrence {
   std::optional<std::size_t> cause;   ///< index of the attempt whose apply asked for it
 };
 
+/// What messages alone tell of a source whose states are withheld.
+std::vector<occurrence> message_contents(const object_id& object,
+                                         const std::vector<observation_ptr>& messages);
 std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states);
 
 /// Gives each occurrence its change: the first time content is seen its key, later incarnations "<key>@<T>".

@@ -311,6 +311,31 @@ TEST_P(recording, a_restart_invents_nothing_and_moves_nothing) {
 
 /// A restart of the process with what it had exported kept by the backend: together nothing is missing that
 /// settled.
+TEST_P(recording, messages_alone_tell_nothing_false) {
+  auto facts = stream_of(GetParam());
+  std::set<std::pair<trace_id, std::string>> known;
+  for (const auto& trace : at_end(facts))
+    for (const auto& each : trace.spans)
+      if (each.text("flux.span.kind") == "run")
+        known.emplace(trace.id, name_of(each) + ' ' + std::string{each.text("flux.outcome")});
+  std::erase_if(facts, [](const observation_ptr& each) { return each->state.has_value(); });
+  auto posts = test::load_posts(folder(GetParam()) + "/posts.jsonl.gz");
+  for (bool with_posts : {false, true}) {
+    if (with_posts)
+      facts.insert(facts.end(), posts.begin(), posts.end());
+    std::size_t runs = 0;
+    for (const auto& trace : at_end(facts))
+      for (const auto& each : trace.spans)
+        if (each.text("flux.span.kind") == "run") {
+          ++runs;
+          EXPECT_TRUE(
+              known.contains({trace.id, name_of(each) + ' ' + std::string{each.text("flux.outcome")}}))
+              << name_of(each) << " in " << trace.change_key;
+        }
+    EXPECT_GT(runs, 0U);
+  }
+}
+
 TEST_P(recording, evidence_from_the_estate_assembles_as_the_whole_does) {
   auto facts = stream_of(GetParam());
   ledger all;

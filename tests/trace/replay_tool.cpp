@@ -56,6 +56,11 @@ int main(int argc, char** argv) {
       tree = true;
     } else if (std::strcmp(argv[at], "--restart") == 0 && at + 1 < argc) {
       facts = tc::test::seen_after_restart(facts, std::stoull(argv[++at]));
+    } else if (std::strcmp(argv[at], "--no-objects") == 0) {
+      std::erase_if(facts, [](const tc::observation_ptr& each) { return each->state.has_value(); });
+    } else if (std::strcmp(argv[at], "--no-events") == 0) {
+      std::erase_if(
+          facts, [](const tc::observation_ptr& each) { return each->kind == tc::observation_kind::event; });
     } else if (std::strcmp(argv[at], "--live") == 0) {
       live = true;
     }
