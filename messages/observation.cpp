@@ -51,21 +51,24 @@ std::string_view object_state::label(std::string_view key) const {
 }
 
 std::string observation::identity() const {
-  auto id = object.group + '/' + object.to_string();
-  switch (kind) {
-  case observation_kind::state:
-    return "s " + id + ' ' + uid + ' ' + std::to_string(resource_version);
-  case observation_kind::deleted:
-    return "d " + id + ' ' + uid + ' ' + std::to_string(resource_version);
-  case observation_kind::event:
-    return "e " + id + ' ' + (message ? message->name + ' ' + std::to_string(message->count) : std::string{});
-  case observation_kind::post:
-    return "p " + id + ' ' +
-           (message ? message->reason + ' ' + std::to_string(message->first.time_since_epoch().count()) +
-                          ' ' + message->text
-                    : std::string{});
+  std::string result;
+  result.reserve(96);
+  result += kind == observation_kind::state     ? 's'
+            : kind == observation_kind::deleted ? 'd'
+            : kind == observation_kind::event   ? 'e'
+                                                : 'p';
+  for (const auto* part : {&object.group, &object.kind, &object.namespace_name, &object.name})
+    (result += '/') += *part;
+  result += ' ';
+  if (!message) {
+    ((result += uid) += ' ') += std::to_string(resource_version);
+  } else if (kind == observation_kind::event) {
+    ((result += message->name) += ' ') += std::to_string(message->count);
+  } else {
+    ((result += message->reason) += ' ') += std::to_string(message->first.time_since_epoch().count());
+    (result += ' ') += message->text;
   }
-  return id;
+  return result;
 }
 
 std::size_t observation::byte_size() const {

@@ -47,6 +47,14 @@ std::vector<object_id> values_applied(const observation& fact) {
   return result;
 }
 
+/// An apply's change log: the only messages from which a change is concluded.
+bool is_change_log(const observation& fact) {
+  if (!fact.message || fact.object.kind != "Kustomization")
+    return false;
+  auto line = std::string_view{fact.message->text}.substr(0, fact.message->text.find('\n'));
+  return line.ends_with(" configured") || line.ends_with(" created") || line.ends_with(" deleted");
+}
+
 /// Stands for a content: sources at the same one share a change.
 std::optional<object_id> content_node(const observation& fact) {
   if (!fact.state || !fact.state->artifact)
@@ -293,8 +301,9 @@ struct estate::impl {
       open_in[find(anchor)].insert(key);
   }
 
-  /// All that is known of one object. Where earlier states were forgotten, the first one left is no creation.
-  void add_facts_of(const object_id& object, std::vector<observation_ptr>& to) const {
+  /// All that is known of one object; of messages only change logs, where nothing else can decide. Where
+  /// earlier states were forgotten, the first one left is no creation.
+  void add_facts_of(const object_id& object, bool logs_only, std::vector<observation_ptr>& to) const {
     auto found = objects.find(object);
     if (found == objects.end())
       return;
@@ -310,13 +319,14 @@ struct estate::impl {
       first = false;
     }
     for (const auto& [identity, fact] : found->second.messages)
-      to.push_back(fact);
+      if (!logs_only || is_change_log(*fact))
+        to.push_back(fact);
   }
 
   std::vector<observation_ptr> facts_around(const object_id& anchor) {
     std::vector<observation_ptr> result;
     for (const auto& object : members[find(anchor)])
-      add_facts_of(object, result);
+      add_facts_of(object, false, result);
     return result;
   }
 
@@ -334,7 +344,7 @@ struct estate::impl {
     while (!due.empty()) {
       auto here = std::move(due.back());
       due.pop_back();
-      add_facts_of(here, result);
+      add_facts_of(here, true, result);
       if (auto appliers = values_appliers.find(here); appliers != values_appliers.end())
         for (const auto& each : appliers->second)
           visit(each);
@@ -379,8 +389,7 @@ struct estate::impl {
   /// A corrected drift shows in a change log at an interval: each of the two may come first.
   static bool may_show_drift(const observation& fact) {
     if (fact.message)
-      return fact.message->text.find(" configured") != std::string::npos ||
-             fact.message->text.find(" created") != std::string::npos;
+      return is_change_log(fact);
     const auto* ready = fact.state->find_condition("Ready");
     return ready && ready->is_true();
   }
