@@ -4,6 +4,7 @@
 #include "trace/timing.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace tc::trace {
 
@@ -13,15 +14,27 @@ namespace {
 struct activity {
   timestamp first;
   timestamp last;
+  std::vector<timestamp> all;
 
   void note(timestamp at) {
     if (!is_known(at))
       return;
+    all.push_back(at);
     if (!is_known(first) || at < first)
       first = at;
     last = std::max(last, at);
   }
 };
+
+/// The timeout runs from where work on the change began, or began anew: an object that was suspended for
+/// hours and takes the change then has its time.
+timestamp busy_since(activity& of, duration timeout) {
+  std::sort(of.all.begin(), of.all.end());
+  auto since = of.all.empty() ? timestamp{} : of.all.back();
+  for (auto each = of.all.rbegin(); each != of.all.rend() && since - *each < timeout; ++each)
+    since = *each;
+  return since;
+}
 
 timestamp arrival(const moment& seen, timestamp written) {
   return seen.live && seen.version != 0 ? seen.at : written;
@@ -104,7 +117,7 @@ settle_verdict judge(const ledger& facts, const std::string& key, const assembly
   result.wanted = selects_something(all, change) || options.include_unused;
   if (key.starts_with("drift:"))
     result.wanted = result.wanted && options.include_drift;
-  auto deadline = active.first + options.timeout;
+  auto deadline = busy_since(active, options.timeout) + options.timeout;
   bool open = !change.pending.empty() || under_way(all, change);
   auto quiet_at = active.last + options.settle_after;
   if (!open && now >= quiet_at) {

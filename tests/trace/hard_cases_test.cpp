@@ -707,6 +707,18 @@ TEST(settling, waits_for_a_retry_that_is_due_and_for_quiet) {
   EXPECT_TRUE(judge(world.ledger(), sha('b'), {}, verdict.ask_again).settled);
 }
 
+TEST(settling, gives_an_object_that_takes_a_change_hours_later_its_time) {
+  auto world = settled_cluster();
+  world.patch(app, [](object_state& state) { state.suspended = true; });
+  world.fetch(git, at('b'));
+  world.wait(2h);
+  world.patch(app, [](object_state& state) { state.suspended = false; });
+  world.begin(app, at('b'));
+  world.check_health(app, at('b'));
+  EXPECT_FALSE(judge(world.ledger(), sha('b'), {}, world.now + 20s).settled);
+  EXPECT_EQ(judge(world.ledger(), sha('b'), {}, world.now + 31min).reason, settle_reason::timeout);
+}
+
 TEST(settling, takes_a_stalled_object_as_finished) {
   auto world = settled_cluster();
   world.fetch(git, at('b'));
