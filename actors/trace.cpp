@@ -207,6 +207,7 @@ void trace_state::publish_status() {
     status.message = "the exporter of the Provider is being restarted";
   }
   status.books = memory->table.books();
+  status.books.traces_waiting = memory->table.submissions_waiting();
   status.last_trace_id = memory->last_trace_id;
   status.last_revision = memory->last_revision;
   status.last_change_key = memory->last_change_key;

@@ -63,6 +63,7 @@ struct trace_books {
   std::uint64_t changes_filtered = 0; ///< nothing selected took them
   std::uint64_t changes_dropped = 0;
   std::uint64_t changes_pending = 0; ///< open, settled and waiting for credit, or unacknowledged
+  std::uint64_t traces_waiting = 0;  ///< settled, and without an answer of the backend yet
   std::uint64_t spans_exported = 0;
   std::uint64_t spans_late = 0; ///< already sent, and different by later evidence
   std::uint64_t restarts = 0;   ///< of revision actors

@@ -34,12 +34,19 @@ std::string books_json(const controller_books& books) {
       {"actorRestarts", books.restarts},    {"balanced", balanced(books)},
       {"traces", nlohmann::json::object()}, {"exporters", nlohmann::json::object()}};
   for (const auto& [name, trace] : books.traces)
-    out["traces"][name] = {{"observations", trace.observations},      {"opened", trace.changes_opened},
-                           {"exported", trace.changes_exported},      {"history", trace.changes_history},
-                           {"sampledOut", trace.changes_sampled_out}, {"filtered", trace.changes_filtered},
-                           {"dropped", trace.changes_dropped},        {"pending", trace.changes_pending},
-                           {"spansExported", trace.spans_exported},   {"spansLate", trace.spans_late},
-                           {"revisionRestarts", trace.restarts},      {"balanced", adds_up(trace)}};
+    out["traces"][name] = {{"observations", trace.observations},
+                           {"opened", trace.changes_opened},
+                           {"exported", trace.changes_exported},
+                           {"history", trace.changes_history},
+                           {"sampledOut", trace.changes_sampled_out},
+                           {"filtered", trace.changes_filtered},
+                           {"dropped", trace.changes_dropped},
+                           {"pending", trace.changes_pending},
+                           {"waiting", trace.traces_waiting},
+                           {"spansExported", trace.spans_exported},
+                           {"spansLate", trace.spans_late},
+                           {"revisionRestarts", trace.restarts},
+                           {"balanced", adds_up(trace)}};
   for (const auto& [name, exporter] : books.exporters)
     out["exporters"][name] = {
         {"submitted", exporter.spans_submitted}, {"delivered", exporter.spans_delivered},

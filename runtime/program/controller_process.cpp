@@ -418,25 +418,32 @@ bool controller_process::drain() {
     one->stop();
   own.loop.post([&own] { own.feed->flush(); });
   auto deadline = std::chrono::steady_clock::now() + own.options.shutdown_timeout;
-  auto pending = [](const controller_books& books) {
+  // Settled traces, with an exporter or still waiting for one.
+  auto waiting = [](const controller_books& books) {
     std::uint64_t out = 0;
-    for (const auto& [name, exporter] : books.exporters)
-      out += exporter.spans_pending;
+    for (const auto& [name, trace] : books.traces)
+      out += trace.traces_waiting;
     return out;
   };
   std::unique_lock guard{own.mutex};
   // Two more publications, so that what was under way when watching ended is in the books.
   auto enough = own.books_seen + 2;
   own.changed.wait_until(guard, deadline,
-                         [&] { return own.books_seen >= enough && own.books && pending(*own.books) == 0; });
+                         [&] { return own.books_seen >= enough && own.books && waiting(*own.books) == 0; });
   auto latest = own.books;
   guard.unlock();
-  auto left = latest ? pending(*latest) : 0;
+  auto left = latest ? waiting(*latest) : 0;
+  std::uint64_t spans = 0;
   std::uint64_t open = 0;
   if (latest)
     for (const auto& [name, trace] : latest->traces)
       open += trace.changes_pending;
-  own.log.info("stopped", {{"spansLeft", left}, {"changesOpen", open}});
+  if (latest)
+    for (const auto& [name, exporter] : latest->exporters)
+      spans += exporter.spans_pending;
+  own.log.info(
+      "stopped",
+      {{"tracesLeft", left}, {"spansQueued", spans}, {"changesOpen", open > left ? open - left : 0}});
   return left == 0;
 }
 

@@ -369,8 +369,22 @@ TEST_F(process_test, what_is_left_at_the_end_is_said) {
   program->signal(SIGTERM);
   EXPECT_EQ(program->exit_status(), 1) << program->log();
   auto line = program->wait_for_line({"\"stopped\""});
-  EXPECT_THAT(line, HasSubstr("spansLeft"));
-  EXPECT_THAT(line, Not(HasSubstr("\"spansLeft\":0")));
+  EXPECT_THAT(line, HasSubstr("\"tracesLeft\":1"));
+  EXPECT_THAT(line, HasSubstr("\"changesOpen\":0"));
+}
+
+TEST_F(process_test, what_waits_for_a_provider_at_the_end_is_said_too) {
+  auto provider = provider_object("http://127.0.0.1:1");
+  provider["spec"]["suspend"] = true;
+  api.put(trace_object());
+  api.put(provider);
+  installed = true;
+  start({}, {"--shutdown-timeout=2s"});
+  play();
+  EXPECT_NE(program->wait_for_line({"change settled", first_change_key}), "") << program->log();
+  program->signal(SIGTERM);
+  EXPECT_EQ(program->exit_status(), 1) << program->log();
+  EXPECT_THAT(program->wait_for_line({"\"stopped\""}), HasSubstr("\"tracesLeft\":1"));
 }
 
 TEST_F(process_test, a_provider_that_comes_late_loses_nothing) {
