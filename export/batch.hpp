@@ -17,7 +17,7 @@ namespace tc::exporting {
 
 /// The default of a batch's size before compression. OTLP allows 64 MiB, but receivers refuse far less:
 /// gRPC servers more than 4 MiB, the OpenTelemetry Collector's HTTP receiver more than 20 MiB.
-inline constexpr std::size_t default_batch_bytes = 4 * 1024 * 1024;
+inline constexpr std::size_t default_batch_bytes = std::size_t{4} << 20;
 
 /// Spans `[first, first + count)` of one trace, carried by one batch.
 struct batch_share {

@@ -10,5 +10,6 @@ namespace tc::runtime {
 int run(const run_options& options);
 int replay(const replay_options& options);
 int record(const record_options& options);
+int explain(const explain_options& options);
 
 } // namespace tc::runtime

@@ -20,7 +20,7 @@ overloaded(Ts...) -> overloaded<Ts...>;
 
 int main(int argc, char** argv) {
   using namespace tc::runtime;
-  auto parsed = parse(argc, argv, surroundings::of_process());
+  auto parsed = parse(argc, argv, surroundings::of_process(), {.explain = true});
   if (!parsed) {
     std::fprintf(stderr, "trace-controller: %s\n", parsed.error().message.c_str());
     return parsed.error().exit_code;
@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
     return std::visit(overloaded{[](const run_options& options) { return run(options); },
                                  [](const replay_options& options) { return replay(options); },
                                  [](const record_options& options) { return record(options); },
-                                 [](const explain_options&) { return 2; },
+                                 [](const explain_options& options) { return explain(options); },
                                  [](const show_text& text) {
                                    std::fputs(text.text.c_str(), stdout);
                                    return 0;

@@ -4,12 +4,11 @@
 #include "actors/virtual_system.hpp"
 #include "export/otlp_json.hpp"
 #include "export/otlp_json_file_sink.hpp"
-#include "runtime/gzip_lines.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/program/commands.hpp"
 #include "runtime/program/delivery_to_url.hpp"
 #include "runtime/program/manifests.hpp"
-#include "runtime/program/recording.hpp"
+#include "runtime/program/recording_source.hpp"
 #include "runtime/program/trace_collection.hpp"
 #include "runtime/progress.hpp"
 #include "runtime/signals.hpp"
@@ -28,136 +27,6 @@
 namespace tc::runtime {
 
 namespace {
-
-/// How many broken lines are told one by one.
-constexpr std::size_t told_problems = 20;
-
-/// What the lines of a recording are, read one after the other.
-class recording_source {
-public:
-  static tl::expected<recording_source, std::string> open(const replay_options& options);
-
-  struct item {
-    observation_ptr fact;
-    timestamp received_at;
-    std::size_t lines = 0; ///< read so far
-  };
-  /// Returns the next observation in the order of arrival, or nothing at the end.
-  std::optional<item> next();
-
-  /// Returns how much of the stream has been read, 0 to 1.
-  double fraction() const {
-    auto total = stream_.bytes_total();
-    return total == 0 ? 0 : static_cast<double>(stream_.bytes_read()) / static_cast<double>(total);
-  }
-  std::size_t lines() const { return lines_; }
-  const std::vector<std::string>& problems() const { return problems_; }
-  std::size_t broken() const { return broken_; }
-  /// Returns whether any line of the stream was one of a recording.
-  bool any_readable() const { return any_readable_; }
-  const std::string& failure() const { return failure_; }
-
-private:
-  std::optional<item> next_of_stream();
-  void problem(const std::string& file, std::size_t line, const std::string& what);
-
-  std::string stream_name_;
-  line_reader stream_;
-  initial_lines initial_;
-  kube::decoder decoder_;
-  std::vector<item> posts_; ///< by time
-  std::size_t next_post_ = 0;
-  std::optional<item> pending_;
-  bool ended_ = false;
-  std::size_t lines_ = 0;
-  std::size_t broken_ = 0;
-  bool any_readable_ = false;
-  std::vector<std::string> problems_;
-  std::string failure_; ///< the file itself cannot be read further
-
-  explicit recording_source(line_reader stream) : stream_(std::move(stream)) {}
-};
-
-void recording_source::problem(const std::string& file, std::size_t line, const std::string& what) {
-  ++broken_;
-  if (problems_.size() < told_problems)
-    problems_.push_back(file + ':' + std::to_string(line) + ": " + what);
-}
-
-tl::expected<recording_source, std::string> recording_source::open(const replay_options& options) {
-  auto scan = line_reader::open(options.stream);
-  if (!scan)
-    return tl::unexpected("--stream: " + scan.error());
-  auto stream = line_reader::open(options.stream);
-  if (!stream)
-    return tl::unexpected("--stream: " + stream.error());
-  recording_source out(std::move(*stream));
-  out.stream_name_ = options.stream;
-  // An error in the file is told when it is reached in the second reading.
-  for (auto line = scan->next(); line && *line; line = scan->next())
-    out.initial_.scan((*line)->text);
-  if (options.posts.empty())
-    return out;
-  auto posts = line_reader::open(options.posts);
-  if (!posts)
-    return tl::unexpected("--posts: " + posts.error());
-  auto line = posts->next();
-  for (; line && *line; line = posts->next()) {
-    auto head = read_line_head((*line)->text);
-    if (!head || head->body.empty()) {
-      out.problem(options.posts, (*line)->number, head ? "field 'body' is missing" : head.error());
-      continue;
-    }
-    auto decoded = out.decoder_.decode_post(head->body, head->received_at);
-    if (!decoded)
-      out.problem(options.posts, (*line)->number, decoded.error().to_string());
-    else if (*decoded)
-      out.posts_.push_back({std::move(**decoded), head->received_at, 0});
-  }
-  if (!line)
-    return tl::unexpected("--posts: " + line.error());
-  std::stable_sort(out.posts_.begin(), out.posts_.end(),
-                   [](const item& left, const item& right) { return left.received_at < right.received_at; });
-  return out;
-}
-
-std::optional<recording_source::item> recording_source::next_of_stream() {
-  auto line = stream_.next();
-  for (; line && *line; line = stream_.next()) {
-    ++lines_;
-    auto head = read_line_head((*line)->text);
-    if (!head) {
-      problem(stream_name_, (*line)->number, head.error());
-      continue;
-    }
-    auto at = head->received_at;
-    auto initial = initial_.is_initial(*head);
-    auto decoded = decoder_.decode_watch((*line)->text, at, initial);
-    if (!decoded) {
-      problem(stream_name_, (*line)->number, decoded.error().to_string());
-      continue;
-    }
-    any_readable_ = true;
-    if (*decoded)
-      return item{std::move(**decoded), at, lines_};
-  }
-  if (!line)
-    failure_ = line.error();
-  return std::nullopt;
-}
-
-std::optional<recording_source::item> recording_source::next() {
-  if (!pending_ && !ended_) {
-    pending_ = next_of_stream();
-    ended_ = !pending_;
-  }
-  if (next_post_ < posts_.size() && (!pending_ || posts_[next_post_].received_at < pending_->received_at)) {
-    auto out = posts_[next_post_++];
-    out.lines = lines_;
-    return out;
-  }
-  return std::exchange(pending_, std::nullopt);
-}
 
 /// The Trace that is assumed without --manifests: it follows everything.
 trace_resource follow_everything() {
@@ -322,7 +191,7 @@ int replay(const replay_options& options) {
   auto traces = read_traces(options, log);
   if (!traces)
     return complain(traces.error());
-  auto source = recording_source::open(options);
+  auto source = recording_source::open(options.stream, options.posts);
   if (!source)
     return complain(source.error());
   std::shared_ptr<exporting::span_sink> sink =
