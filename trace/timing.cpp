@@ -15,6 +15,12 @@ std::optional<duration> finish_duration(std::string_view text) {
   return parse_go_duration(text.substr(0, text.find(',')));
 }
 
+/// Whether the arrival says when it was written: live, and not late, as after an outage, when a list brings
+/// the present state.
+bool arrived_in_time(const moment& seen, timestamp written) {
+  return seen.live && (!is_known(written) || seen.at <= written + std::chrono::seconds{2});
+}
+
 /// `finish` is the message of its finish, which measures the whole reconciliation, and whose Event's name has
 /// the nanosecond of its making.
 void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
@@ -26,8 +32,14 @@ void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
                  : is_known(of.outcome_second) ? of.outcome_second
                  : of.last.live                ? of.last.at
                                                : of.start_second;
-  if (is_known(noted) && !(helm ? of.decided : of.last).live)
+  // The finish is noted when the reconciliation is over, thus after the last patch has arrived.
+  if (finish && finish->count == 1 && is_known(finish->exact_first))
+    noted = finish->exact_first;
+  if (is_known(noted))
     decided = noted;
+  else if (!arrived_in_time(helm ? of.decided : of.last, of.outcome_second) && reported && of.first.live &&
+           of.first.version < of.last.version)
+    decided = time_of(of.first, of.start_second) + *reported;
   of.end = decided;
   if (reported)
     of.start = decided - *reported;
@@ -47,7 +59,7 @@ void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
 /// attempts whose end was not seen live, which are at most one for each object and list.
 timestamp noted_time(const timeline& line, const attempt& of) {
   timestamp best;
-  bool seen = of.object.kind == "HelmRelease" ? of.decided.live : of.last.live;
+  bool seen = arrived_in_time(of.object.kind == "HelmRelease" ? of.decided : of.last, of.outcome_second);
   if (seen || !is_known(of.outcome_second))
     return best;
   for (const auto& fact : line.messages) {
@@ -79,8 +91,9 @@ timestamp time_of(const moment& seen, timestamp written) {
     return is_known(written) ? written : seen.at;
   if (!is_known(written))
     return seen.at;
-  // The second is truncated, and a patch takes a moment to arrive.
-  return std::clamp(seen.at, written, written + std::chrono::seconds{2});
+  // The second is truncated, and a patch takes a moment to arrive. What arrives much later came with a list
+  // after an outage.
+  return seen.at > written + std::chrono::seconds{2} ? written : std::max(seen.at, written);
 }
 
 void time_attempts(analysis& all) {
