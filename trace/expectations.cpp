@@ -188,7 +188,7 @@ void find_expectations(analysis& all) {
       judge_follower(all, lasts, change, content, object);
   }
   for (const auto& [object, list] : all.spec_changes_of)
-    if (object.kind == "HelmRelease")
+    if (object.kind == "HelmRelease" && !list.empty()) // nothing is known but messages otherwise
       judge_spec_changes(all, object, list);
   // Whatever an object is doing last, for whichever change.
   for (const auto& [object, list] : all.attempts_of) {
