@@ -11,7 +11,7 @@ JOBS ?= $(shell nproc)
 # The recording that `make run` replays: a folder of tests/recordings.
 RECORDING ?= s02-helm
 # The test programs that have threads in them: the rest is pure, and slow under the thread sanitizer.
-THREADED_TESTS = actors_test export_test http_client_test kube_test runtime_test
+THREADED_TESTS = actors_test export_test http_client_test kube_test program_test runtime_test
 export JOBS
 
 .PHONY: help deps build run test asan tsan e2e bench lint format check-fresh clean
@@ -41,7 +41,7 @@ test: deps ## Build and run all tests, then again under the address and undefine
 
 tsan: deps ## Run the tests with threads in them under the thread sanitizer (builds CAF from source)
 	@scripts/build-caf-tsan build-tsan/caf
-	@scripts/build build-tsan -DTC_SANITIZE=thread -DCAF_ROOT=$(CURDIR)/build-tsan/caf $(THREADED_TESTS)
+	@scripts/build build-tsan -DTC_SANITIZE=thread -DTC_GRPC=OFF -DCAF_ROOT=$(CURDIR)/build-tsan/caf $(THREADED_TESTS)
 	@scripts/run-ctest build-tsan --exclude-regex '_NOT_BUILT$$'
 	@scripts/sum-tests build-tsan/ctest.xml
 
