@@ -14,7 +14,7 @@ RECORDING ?= s02-helm
 THREADED_TESTS = actors_test export_test http_client_test kube_test program_test runtime_test
 export JOBS
 
-.PHONY: help deps build run test asan tsan e2e bench lint format check-fresh clean
+.PHONY: help deps build run test tsan e2e bench lint format check-fresh clean
 
 help: ## List the targets
 	@echo "trace-controller: one true trace for every change that Flux brings into a cluster"

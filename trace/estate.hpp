@@ -16,7 +16,7 @@
 namespace tc::trace {
 
 struct estate_limits {
-  std::size_t facts = 4096;             ///< recent facts kept beside the latest state of each object
+  std::size_t facts = 4096;                  ///< recent facts kept beside the latest state of each object
   std::size_t bytes = std::size_t{64} << 20; ///< of those
 };
 

@@ -122,8 +122,8 @@ public:
   /// ignored.
   void cancel(http_handle handle);
 
-  /// Runs `task` on the loop's thread, soon. Returns false, and drops it, when the loop has stopped; a task that
-  /// is still waiting when it stops is dropped as well.
+  /// Runs `task` on the loop's thread, soon. Returns false, and drops it, when the loop has stopped; a task
+  /// that is still waiting when it stops is dropped as well.
   bool post(std::function<void()> task);
 
   /// Runs `task` on the loop's thread once the time has passed. Returns 0 when the loop has stopped.
