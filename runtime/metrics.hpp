@@ -93,7 +93,7 @@ public:
   gauge_family<1> watch_state;      ///< watch_state{resource}: 1 while a watch is open, 0 otherwise
   counter_family<2> watch_restarts; ///< watch_restarts_total{resource,reason}
 
-  // -- changes; opened == exported + sampled + dropped + history + live, always --
+  // -- changes; opened == exported + sampled + dropped + history + live, as of the last second --
   counter_family<0> changes_opened;   ///< changes_opened_total
   counter_family<1> changes_exported; ///< changes_exported_total{outcome}
   counter_family<1> changes_sampled;  ///< changes_sampled_total{reason}: sampled out
