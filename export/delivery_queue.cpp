@@ -347,6 +347,7 @@ std::vector<completed_trace_ptr> delivery_queue::pending() const {
     sorted.push_back(&value);
   std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->sequence < b->sequence; });
   std::vector<completed_trace_ptr> out;
+  out.reserve(sorted.size());
   for (const auto* value : sorted)
     out.push_back(value->trace);
   return out;

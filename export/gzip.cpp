@@ -43,7 +43,7 @@ std::optional<std::string> gunzip(std::string_view text, std::size_t limit) {
   std::unique_ptr<z_stream, int (*)(z_stream*)> guard{&stream, &inflateEnd};
   stream.next_in = bytes(text.data());
   stream.avail_in = static_cast<uInt>(text.size());
-  std::string out, piece(64 * 1024, '\0');
+  std::string out, piece(std::size_t{64} << 10, '\0');
   for (;;) {
     stream.next_out = bytes(piece.data());
     stream.avail_out = static_cast<uInt>(piece.size());

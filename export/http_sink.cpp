@@ -81,9 +81,12 @@ http_sink::http_sink(runtime::http_loop& loop, std::string url, std::shared_ptr<
   for (const auto& [name, value] : options_.headers) {
     auto lower = ascii_lower(name);
     // What describes the body is not the user's to change.
-    if (lower != "content-type" && lower != "content-encoding" && lower != "content-length")
-      header_lines_.push_back(value.empty() ? name + ";"
-                                            : name + ": " + value); // libcurl's form of an empty one
+    if (lower == "content-type" || lower == "content-encoding" || lower == "content-length")
+      continue;
+    auto line = name;
+    line += value.empty() ? ";" : ": "; // libcurl's form of an empty one
+    line += value;
+    header_lines_.push_back(std::move(line));
   }
   redactor secrets;
   secrets.add_headers(options_.headers);

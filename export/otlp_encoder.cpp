@@ -151,7 +151,7 @@ encoded_group encode_group(const resource_group& group, const encoder_options& o
 
 /// What a group costs in a batch beside its spans: lengths of up to five bytes each, for up to 4 GiB.
 std::size_t overhead(const encoded_group& group) {
-  return group.resource.size() + group.scope.size() + 2 * (1 + 5);
+  return group.resource.size() + group.scope.size() + std::size_t{2} * (1 + 5);
 }
 
 /// Appends a ResourceSpans with those spans, each encoded with its field head.
