@@ -93,7 +93,11 @@ std::vector<std::string> change_table::take_due(timestamp now) {
     deadlines_.erase(deadlines_.begin());
     auto& entry = entries_.at(key);
     entry.deadline = {};
-    if (!entry.open || entry.judging || is_known(entry.restart_at))
+    if (is_known(entry.restart_at)) {
+      schedule(entry, entry.restart_at); // not before its revision actor is back
+      continue;
+    }
+    if (!entry.open || entry.judging)
       continue;
     entry.judging = true;
     entry.news = false;
@@ -169,7 +173,9 @@ settle_action change_table::conclude(const change_report& report, const trace_re
     return settle_action::history;
   }
   auto sampled = trace::sample(*report.trace, spec.sampling);
-  if (report.settled && !sampled.keep && entry->handed_out.empty()) {
+  if (!sampled.keep && entry->handed_out.empty()) {
+    if (!report.settled)
+      return settle_action::nothing_new; // what is known in the end may keep it
     move_to(*entry, change_bucket::sampled_out);
     return settle_action::sampled_out;
   }
@@ -234,6 +240,8 @@ std::optional<std::string> change_table::drop_quietest() {
   if (quietest == nullptr)
     return std::nullopt;
   schedule(*quietest, {});
+  if (is_known(quietest->restart_at))
+    restarts_.erase({std::exchange(quietest->restart_at, timestamp{}), quietest->key});
   move_to(*quietest, change_bucket::dropped);
   retire(*quietest);
   return quietest->key;

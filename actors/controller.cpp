@@ -69,6 +69,8 @@ controller_actor::behavior_type controller_state::make_behavior() {
       [this](synced_atom) { synced = true; },
       [this](tick_atom, caf::timestamp at) { tick(at); },
       [this](status_atom, const trace_status_ptr& status) {
+        if (specs.count(status->uid) == 0)
+          return; // of a Trace that was deleted meanwhile
         statuses[status->uid] = status;
         if (reporting)
           self->send(reporting, status_atom_v, status);

@@ -1,6 +1,6 @@
 #pragma once
 
-// How soon an actor that crashed may start again: at once for the first crash, then ever later. Pure.
+// How soon an actor that crashed may start again: soon after the first crash, then ever later. Pure.
 
 #include "messages/time.hpp"
 
@@ -18,10 +18,10 @@ public:
   /// Notes a crash. Returns when to start again.
   timestamp crashed(timestamp now) {
     if (is_known(last_) && now - last_ > forgiven)
-      wait_ = {};
+      wait_ = first;
     last_ = now;
     at_ = now + wait_;
-    wait_ = wait_ == duration{} ? first : std::min(longest, 2 * wait_);
+    wait_ = std::min(longest, 2 * wait_);
     return at_;
   }
   /// Returns whether a restart is due at `now`.
@@ -30,7 +30,7 @@ public:
 private:
   timestamp last_;
   timestamp at_;
-  duration wait_{};
+  duration wait_ = first;
 };
 
 } // namespace tc::actors

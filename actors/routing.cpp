@@ -91,6 +91,7 @@ void routing::remember(node& at, const observation_ptr& fact) {
     order_.pop_front();
     if (oldest == nodes_.end() || oldest->second.recent.empty())
       continue;
+    oldest->second.truncated = oldest->second.truncated || oldest->second.recent.front()->state.has_value();
     oldest->second.recent.pop_front();
     forget_if_gone(oldest->second, at);
   }
@@ -113,10 +114,21 @@ void routing::forget_if_gone(node& candidate, const node& in_use) {
 }
 
 void routing::add_retained(const node& at, subscriber who, std::vector<delivery>& out) {
+  bool first = at.truncated;
+  auto add = [&](const observation_ptr& fact) {
+    if (!first || !fact->state || fact->initial) {
+      out.emplace_back(who, fact);
+    } else {
+      auto listed = std::make_shared<observation>(*fact);
+      listed->initial = true;
+      out.emplace_back(who, std::move(listed));
+    }
+    first = first && !fact->state;
+  };
   if (at.latest && std::find(at.recent.begin(), at.recent.end(), at.latest) == at.recent.end())
-    out.emplace_back(who, at.latest);
+    add(at.latest);
   for (const auto& fact : at.recent)
-    out.emplace_back(who, fact);
+    add(fact);
 }
 
 void routing::gain(node& at, subscriber who, bool upward, std::vector<delivery>& out) {

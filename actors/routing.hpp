@@ -47,6 +47,7 @@ private:
     object_id id;
     observation_ptr latest; ///< the latest state
     std::deque<observation_ptr> recent;
+    bool truncated = false; ///< older states were let go: the first one left is no creation
     std::vector<object_id> parents;
     std::vector<object_id> children;
     std::vector<subscriber> upward;   ///< who selects it, or something below it; sorted

@@ -7,28 +7,41 @@
 #include <caf/exit_reason.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <mutex>
+#include <unordered_set>
+
 namespace tc::actors {
 
 trace_actor::behavior_type trace_state::make_behavior() {
   report_exceptions_as_errors(self);
   self->set_exit_handler([this](caf::exit_msg& message) {
-    if (keys.count(message.source) != 0)
+    if (keys.count(message.source) != 0) {
+      std::lock_guard guard{memory->use};
       on_revision_exit(message.source, message.reason);
-    else
+    } else {
       self->quit(message.reason);
+    }
   });
   self->set_down_handler([this](caf::down_msg& message) {
     if (exporter && exporter.address() == message.source) {
       // Its supervisor binds the next one; what it had not acknowledged is handed out again.
       exporter = exporter_actor{};
       credit = 0;
+      std::lock_guard guard{memory->use};
       memory->table.take_back_submissions();
     }
   });
   return {
-      [this](report_atom, const delivery_report_ptr& report) { acknowledge(*report); },
-      [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) { observe(*batch, at); },
+      [this](report_atom, const delivery_report_ptr& report) {
+        std::lock_guard guard{memory->use};
+        acknowledge(*report);
+      },
+      [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) {
+        std::lock_guard guard{memory->use};
+        observe(*batch, at);
+      },
       [this](bind_atom, const exporter_actor& to) {
+        std::lock_guard guard{memory->use};
         if (exporter == to)
           return;
         exporter = to;
@@ -42,6 +55,7 @@ trace_actor::behavior_type trace_state::make_behavior() {
             .then(
                 [this, to](std::uint32_t granted) {
                   if (exporter == to) {
+                    std::lock_guard hold{memory->use};
                     credit = granted;
                     submit_waiting();
                   }
@@ -49,6 +63,7 @@ trace_actor::behavior_type trace_state::make_behavior() {
                 [](const caf::error&) { /* the exporter is gone; the down handler knows */ });
       },
       [this](unbind_atom, const std::string& reason, const std::string& message) {
+        std::lock_guard guard{memory->use};
         exporter = exporter_actor{};
         credit = 0;
         problem_reason = reason;
@@ -56,8 +71,14 @@ trace_actor::behavior_type trace_state::make_behavior() {
         memory->table.take_back_submissions();
         publish_status();
       },
-      [this](tick_atom, caf::timestamp at) { tick(at); },
-      [this](report_atom, const change_report_ptr& report) { conclude(*report); },
+      [this](tick_atom, caf::timestamp at) {
+        std::lock_guard guard{memory->use};
+        tick(at);
+      },
+      [this](report_atom, const change_report_ptr& report) {
+        std::lock_guard guard{memory->use};
+        conclude(*report);
+      },
   };
 }
 
@@ -85,7 +106,13 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
     auto* entry = memory->table.find(key);
     if (entry == nullptr || !entry->open)
       continue;
-    entry->evidence = memory->estate.evidence(key);
+    // The ledger may hold facts that the estate has let go.
+    std::unordered_set<const observation*> known;
+    for (const auto& fact : entry->evidence)
+      known.insert(fact.get());
+    for (auto& fact : memory->estate.evidence(key))
+      if (known.insert(fact.get()).second)
+        entry->evidence.push_back(std::move(fact));
     auto& list = news[key];
     list = std::make_shared<observation_batch>(entry->evidence);
     memory->table.note_news(*entry, at, memory->spec.settle_after);
@@ -229,6 +256,7 @@ trace_actor::behavior_type trace(trace_actor::stateful_pointer<trace_state> self
   state.events = std::move(events);
   state.owner = std::move(owner);
   auto behavior = state.make_behavior();
+  std::lock_guard guard{state.memory->use};
   // A successor finds open changes: their revision actors died with the predecessor.
   for (const auto& key : state.memory->table.open_keys())
     state.start_revision(*state.memory->table.find(key));

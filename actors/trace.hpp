@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 
@@ -43,6 +44,20 @@ struct trace_memory {
   trace_memory(trace_resource resource, trace::assembly_options assembly, timestamp history)
       : spec(std::move(resource)), options(std::move(assembly)), settled_before(history), estate(options) {}
 
+  /// Goes on from what the memory of the same Trace under another spec knows.
+  void take_over(trace_memory& before) {
+    std::lock_guard guard{before.use};
+    table = std::move(before.table);
+    now = before.now;
+    last_trace_id = before.last_trace_id;
+    last_revision = before.last_revision;
+    last_change_key = before.last_change_key;
+    last_export = before.last_export;
+  }
+
+  /// Held while a message is handled: an actor that was asked to end may still be in the midst of one when
+  /// its successor starts.
+  std::mutex use;
   trace_resource spec;
   trace::assembly_options options;
   std::size_t max_live_changes = 10'000;

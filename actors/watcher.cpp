@@ -7,6 +7,10 @@
 #include <caf/exit_reason.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
 namespace tc::actors {
 
 namespace {
@@ -27,19 +31,11 @@ bool same_spec(trace_resource left, const trace_resource& right) {
 watcher_actor::behavior_type watcher_state::make_behavior() {
   report_exceptions_as_errors(self);
   self->set_exit_handler([this](caf::exit_msg& message) {
-    auto entry = uids.extract(message.source);
-    if (entry.empty()) {
+    if (!on_end_of(message.source, message.reason))
       self->quit(message.reason);
-      return;
-    }
-    actors.erase(entry.mapped());
-    auto& what = memory->traces.at(entry.mapped());
-    what.restarts.crashed(memory->now);
-    what.waiting_for_restart = true;
-    ++memory->restarts;
-    if (events->trace_crashed)
-      events->trace_crashed(*what.spec, text_of(message.reason));
   });
+  // An exit that we ask for undoes the link: the end is told to monitors only.
+  self->set_down_handler([this](caf::down_msg& message) { on_end_of(message.source, message.reason); });
   return {
       [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) { observe(*batch, at); },
       [this](apply_atom, const trace_resource_ptr& spec) { apply(spec); },
@@ -60,6 +56,27 @@ watcher_actor::behavior_type watcher_state::make_behavior() {
       [this](tick_atom, caf::timestamp at) { tick(at); },
       [this](status_atom, const trace_status_ptr& status) { send_status(status); },
   };
+}
+
+bool watcher_state::on_end_of(const caf::actor_addr& who, const caf::error& reason) {
+  auto entry = uids.extract(who);
+  if (entry.empty())
+    return false;
+  auto found = memory->traces.find(entry.mapped());
+  if (found == memory->traces.end())
+    return true; // the Trace is gone meanwhile
+  auto& what = found->second;
+  if (std::exchange(what.ending, false)) {
+    begin(what);
+    return true;
+  }
+  actors.erase(entry.mapped());
+  what.restarts.crashed(memory->now);
+  what.waiting_for_restart = true;
+  ++memory->restarts;
+  if (events->trace_crashed)
+    events->trace_crashed(*what.spec, text_of(reason));
+  return true;
 }
 
 void watcher_state::observe(const observation_batch& batch, timestamp at) {
@@ -89,20 +106,35 @@ void watcher_state::observe(const observation_batch& batch, timestamp at) {
 }
 
 void watcher_state::apply(const trace_resource_ptr& spec) {
-  auto& what = memory->traces[spec->uid];
+  auto [place, added] = memory->traces.try_emplace(spec->uid);
+  auto& what = place->second;
+  if (added)
+    what.since = std::max(memory->began, memory->now);
   if (what.spec && what.subscriber != 0 && same_spec(*what.spec, *spec)) {
     // Also after a crash of this actor's predecessor: the memory is there, only the actor is not.
     what.spec = spec;
+    std::lock_guard guard{what.memory->use};
     what.memory->spec.generation = spec->generation;
     return;
   }
+  what.spec = spec;
+  what.waiting_for_restart = false;
   if (what.subscriber != 0) {
-    stop(spec->uid);
     memory->routes.unsubscribe(what.subscriber);
     subscribers.erase(what.subscriber);
     what.subscriber = 0;
   }
-  what.spec = spec;
+  if (auto running = actors.extract(spec->uid); !running.empty()) {
+    what.ending = true;
+    self->monitor(running.mapped());
+    self->send_exit(running.mapped(), caf::exit_reason::user_shutdown);
+  }
+  if (!what.ending)
+    begin(what);
+}
+
+void watcher_state::begin(followed_trace& what) {
+  const auto& spec = what.spec;
   if (spec->suspend)
     return; // its status stays as it was, as Flux does it
   auto filter = message_filter(spec->inclusion_list, spec->exclusion_list);
@@ -123,9 +155,11 @@ void watcher_state::apply(const trace_resource_ptr& spec) {
     }
   auto options = trace::assembly_options::from(*spec, memory->setup.cluster_name);
   options.message_filter = std::move(*filter);
-  what.memory =
-      std::make_shared<trace_memory>(*spec, std::move(options), memory->began - memory->setup.backfill);
-  what.memory->max_live_changes = memory->setup.max_live_changes;
+  auto fresh = std::make_shared<trace_memory>(*spec, std::move(options), what.since - memory->setup.backfill);
+  fresh->max_live_changes = memory->setup.max_live_changes;
+  if (what.memory)
+    fresh->take_over(*what.memory); // what settled and waits is not lost by an edit, nor sent again
+  what.memory = std::move(fresh);
   auto [subscriber, seed] = memory->routes.subscribe(*spec);
   what.subscriber = subscriber;
   start(what, std::move(seed));
@@ -184,7 +218,7 @@ void watcher_state::bind(const followed_trace& what) {
 void watcher_state::tick(timestamp at) {
   memory->now = at;
   for (auto& [uid, what] : memory->traces)
-    if (what.waiting_for_restart && what.restarts.due(at))
+    if (what.waiting_for_restart && what.subscriber != 0 && what.restarts.due(at))
       start(what, memory->routes.retained_for(what.subscriber));
   for (auto& [uid, actor] : actors)
     self->send(actor, tick_atom_v, at);
@@ -219,7 +253,9 @@ watcher_actor::behavior_type watcher(watcher_actor::stateful_pointer<watcher_sta
   auto behavior = state.make_behavior();
   // A successor finds the Traces that its predecessor followed, without their actors.
   for (auto& [uid, what] : state.memory->traces)
-    if (what.subscriber != 0)
+    if (std::exchange(what.ending, false))
+      state.begin(what);
+    else if (what.subscriber != 0)
       state.start(what, state.memory->routes.retained_for(what.subscriber));
   return behavior;
 }

@@ -34,6 +34,8 @@ struct followed_trace {
   std::shared_ptr<trace_memory> memory;
   restart_policy restarts;
   bool waiting_for_restart = false;
+  bool ending = false; ///< its actor was asked to end, for a new spec; its memory is handed on when it has
+  timestamp since;     ///< when it was first followed
 };
 
 /// What a watcher knows, kept by its supervisor.
@@ -60,6 +62,10 @@ struct watcher_state {
   void observe(const observation_batch& batch, timestamp at);
   void apply(const trace_resource_ptr& spec);
   void remove(const std::string& uid);
+  /// Returns whether it was one of the trace actors.
+  bool on_end_of(const caf::actor_addr& who, const caf::error& reason);
+  /// Starts to follow a Trace as its spec says, going on from its memory if it has one.
+  void begin(followed_trace& what);
   void start(followed_trace& what, observation_batch seed);
   void stop(const std::string& uid);
   void bind(const followed_trace& what);

@@ -1,5 +1,7 @@
 #include "runtime/program/cluster_feed.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 namespace tc::runtime {
@@ -116,6 +118,16 @@ void cluster_feed::check_synced() {
   }
   flush();
   out_.synced();
+}
+
+void cluster_feed::wait_no_longer() {
+  {
+    std::lock_guard guard{mutex_};
+    for (auto& [kind, done] : done_)
+      done = true;
+    kinds_ = std::min(kinds_, done_.size());
+  }
+  check_synced();
 }
 
 void cluster_feed::flush() {

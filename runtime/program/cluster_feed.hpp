@@ -47,6 +47,10 @@ public:
   void on_state(const kube::resource_ref& resource, kube::reflector_status status,
                 std::string_view reason) override;
 
+  /// Goes on without the kinds whose first list is still not complete: one that the API server cannot list
+  /// must not keep the others from being traced. On the thread of the reflectors.
+  void wait_no_longer();
+
   /// Hands over what has been collected; called when the loop is idle.
   void flush();
 

@@ -32,6 +32,8 @@ namespace tc::runtime {
 namespace {
 
 constexpr auto tick = std::chrono::milliseconds{100};
+/// How long the first lists may take before those that are complete are followed without the others.
+constexpr auto patience = std::chrono::seconds{60};
 /// How long an observation may wait for company before its batch is handed over.
 constexpr auto batch_wait = std::chrono::milliseconds{10};
 
@@ -105,7 +107,9 @@ struct controller_process::impl {
 
   run_options options;
   logger log;
-  metrics counters;
+  /// Shared with callbacks of transports, which may come after the end of this.
+  std::shared_ptr<metrics> counters_owner = std::make_shared<metrics>();
+  metrics& counters = *counters_owner;
   exporting::export_environment environment = exporting::read_export_environment(environment_value);
   std::function<double()> random = random_source();
   status_patches patches;
@@ -221,19 +225,21 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   out->delivery.in_flight = options.pool.exporter_workers;
   out->delivery.batch_bytes = options.pool.export_batch_bytes;
   out->random = random;
-  out->attempted = [this, provider](const exporting::attempt_result& result, std::size_t spans) {
-    counters.export_attempts.add(1, provider, result.status > 0 ? std::to_string(result.status) : "none");
+  out->attempted = [shared = counters_owner, log = log, provider](const exporting::attempt_result& result,
+                                                                  std::size_t spans) {
+    const auto& counts = *shared;
+    counts.export_attempts.add(1, provider, result.status > 0 ? std::to_string(result.status) : "none");
     if (result.outcome == exporting::attempt_outcome::delivered) {
-      counters.spans_exported.add(static_cast<double>(spans) - static_cast<double>(result.rejected_spans),
+      counts.spans_exported.add(static_cast<double>(spans) - static_cast<double>(result.rejected_spans),
                                   provider);
       if (result.rejected_spans > 0)
-        counters.spans_dropped.add(static_cast<double>(result.rejected_spans), provider, "partial_success");
+        counts.spans_dropped.add(static_cast<double>(result.rejected_spans), provider, "partial_success");
       if (!result.message.empty())
         log.info("the backend has a remark", {{"provider", provider}, {"message", result.message}});
       return;
     }
     if (result.outcome == exporting::attempt_outcome::rejected)
-      counters.spans_dropped.add(static_cast<double>(spans), provider, result.reason);
+      counts.spans_dropped.add(static_cast<double>(spans), provider, result.reason);
     log.error(
         result.outcome == exporting::attempt_outcome::retry ? "export failed and is tried again"
                                                             : "export was refused for good",
@@ -330,20 +336,26 @@ void controller_process::impl::start_watching() {
     one->start();
   arm_tick();
   arm_flush();
+  loop.after(patience, [this] {
+    if (feed->is_synced())
+      return;
+    log.error("going on without kinds that cannot be listed", {{"kinds", feed->waiting_for()}});
+    feed->wait_no_longer();
+  });
 }
 
 void controller_process::impl::arm_tick() {
   loop.after(tick, [this] {
-    registry->tick();
+    arm_tick(); // first: whatever goes wrong below, time goes on
     caf::anon_send(root, tick_atom_v, wall_clock());
-    arm_tick();
+    registry->tick();
   });
 }
 
 void controller_process::impl::arm_flush() {
   loop.after(batch_wait, [this] {
-    feed->flush();
     arm_flush();
+    feed->flush();
   });
 }
 

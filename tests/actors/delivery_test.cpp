@@ -104,6 +104,54 @@ TEST_F(Delivery, ARemovedProviderKeepsWhatSettlesUntilItIsBack) {
   EXPECT_EQ(here.backend->repeated, 0);
 }
 
+TEST_F(Delivery, AnEditedTraceKeepsWhatSettledAndWaits) {
+  here.system->apply(everything());
+  here.play(facts);
+  here.system->advance(here.system->now() + 1min);
+  EXPECT_EQ(trace().changes_pending, 3u);
+  // The Provider that it named does not exist; its user mends the name.
+  auto edited = *everything();
+  edited.provider_name = "other";
+  edited.generation = 2;
+  here.system->apply(std::make_shared<trace_resource>(edited));
+  auto binding = std::make_shared<provider_binding>();
+  binding->namespace_name = "flux-system";
+  binding->name = "other";
+  binding->setup = setup_for(here.backend);
+  here.system->apply(std::move(binding));
+  EXPECT_TRUE(here.system->settle(1min));
+  EXPECT_EQ(trace().changes_exported, 3u);
+  expect_balance(*here.system->books());
+}
+
+TEST_F(Delivery, AnEditDoesNotSendAgainWhatWasSent) {
+  play_all();
+  EXPECT_TRUE(here.system->settle(1min));
+  auto before = here.backend->spans.size();
+  auto edited = *everything();
+  edited.generation = 2;
+  edited.settle_after = 5s;
+  here.system->apply(std::make_shared<trace_resource>(edited));
+  here.system->advance(here.system->now() + 2min);
+  EXPECT_TRUE(here.system->settle(1min));
+  EXPECT_EQ(here.backend->spans.size(), before);
+  EXPECT_EQ(here.backend->repeated, 0);
+  expect_balance(*here.system->books());
+}
+
+TEST_F(Delivery, SamplingHoldsForProgressiveExportToo) {
+  auto spec = *everything();
+  spec.mode = export_mode::progressive;
+  spec.sampling.ratio = 0;
+  here.system->apply(binding_to(setup_for(here.backend)));
+  here.system->apply(std::make_shared<trace_resource>(spec));
+  here.play(facts);
+  EXPECT_TRUE(here.system->settle(40min));
+  EXPECT_TRUE(here.backend->spans.empty());
+  EXPECT_EQ(trace().changes_sampled_out, 3u);
+  expect_balance(*here.system->books());
+}
+
 TEST_F(Delivery, ProgressiveSendsFinishedRunsBeforeTheRoot) {
   auto spec = *everything();
   spec.mode = export_mode::progressive;
