@@ -10,8 +10,9 @@ MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell nproc)
 # The recording that `make run` replays: a folder of tests/recordings.
 RECORDING ?= s02-helm
-# The test programs that have threads in them: the rest is pure, and slow under the thread sanitizer.
-THREADED_TESTS = actors_test export_test http_client_test kube_test program_test runtime_test
+# The test programs that have threads in them and run clean under the thread sanitizer; the rest is pure, or runs
+# other programs.
+THREADED_TESTS = actors_test http_client_test kube_test runtime_test
 export JOBS
 
 .PHONY: help deps build run test tsan e2e bench lint format check-fresh clean
