@@ -231,7 +231,7 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
     counts.export_attempts.add(1, provider, result.status > 0 ? std::to_string(result.status) : "none");
     if (result.outcome == exporting::attempt_outcome::delivered) {
       counts.spans_exported.add(static_cast<double>(spans) - static_cast<double>(result.rejected_spans),
-                                  provider);
+                                provider);
       if (result.rejected_spans > 0)
         counts.spans_dropped.add(static_cast<double>(result.rejected_spans), provider, "partial_success");
       if (!result.message.empty())
