@@ -117,7 +117,8 @@ void replay_live(recording_source& source, const std::vector<trace_resource>& tr
       next_look = item->lines + 64;
       std::size_t open = 0;
       std::size_t settled = 0;
-      for (const auto& [name, books] : system.books()->traces) {
+      auto latest = system.books(); // held: a range-for does not keep a temporary's owner
+      for (const auto& [name, books] : latest->traces) {
         open += books.changes_pending;
         settled += books.changes_opened - books.changes_pending;
       }
@@ -129,7 +130,8 @@ void replay_live(recording_source& source, const std::vector<trace_resource>& tr
   for (const auto& spec : traces)
     longest = std::max(longest, spec.timeout + 2 * spec.settle_after);
   out.all_settled = system.settle(longest + std::chrono::minutes{1});
-  for (const auto& [name, books] : system.books()->traces) {
+  auto latest = system.books(); // held: a range-for does not keep a temporary's owner
+  for (const auto& [name, books] : latest->traces) {
     out.late += books.spans_late;
     last.changes_open = books.changes_pending;
     last.changes_settled = books.changes_opened - books.changes_pending;
