@@ -8,6 +8,7 @@
 
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <openssl/crypto.h>
 
 #include <algorithm>
 #include <fstream>
@@ -16,6 +17,12 @@
 namespace tc::exporting {
 
 namespace {
+
+/// gRPC's own threads may still end a TLS connection while the process exits. OpenSSL's exit handler would
+/// free what they use, so it is not installed; this must come before anyone else starts OpenSSL, hence before
+/// main.
+[[maybe_unused]] const bool openssl_outlives_its_users =
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr) == 1;
 
 constexpr const char* export_method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
