@@ -6,6 +6,7 @@
 #include "export/text.hpp"
 #include "version.hpp"
 
+#include <grpc/grpc.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <openssl/crypto.h>
@@ -23,6 +24,12 @@ namespace {
 /// main.
 [[maybe_unused]] const bool openssl_outlives_its_users =
     OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr) == 1;
+
+/// Holds gRPC open until the process ends. Without it gRPC shuts down with its last object and starts anew
+/// with the next, which races with its own threads in 1.51: an assertion in ref_counted.h ends the process.
+void keep_grpc_open() {
+  [[maybe_unused]] static const bool once = (grpc_init(), true);
+}
 
 constexpr const char* export_method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -143,6 +150,7 @@ struct otlp_grpc_sink::shared_parts {
 
 tl::expected<std::unique_ptr<otlp_grpc_sink>, endpoint_error>
 otlp_grpc_sink::make(const endpoint& target, http_sink_options options, encoder_options encoding) {
+  keep_grpc_open();
   auto credentials = channel_credentials(target, options.tls.get());
   if (!credentials)
     return tl::unexpected{credentials.error()};
