@@ -1,5 +1,6 @@
 #include "actors/routing.hpp"
 
+#include "messages/kinds.hpp"
 #include "trace/selection.hpp"
 
 #include <algorithm>
@@ -23,8 +24,7 @@ bool contains(const std::vector<routing::subscriber>& sorted, routing::subscribe
 
 /// Kinds that are drawn because of what applied or feeds on them, without being selected.
 bool follows_its_parents(std::string_view kind) {
-  return kind == "Deployment" || kind == "StatefulSet" || kind == "DaemonSet" ||
-         kind == "ImageUpdateAutomation";
+  return is_workload_kind(kind) || kind == "ImageUpdateAutomation";
 }
 
 object_id split_name(std::string_view kind, std::string_view namespaced_name) {

@@ -16,6 +16,7 @@
 #include "runtime/program/observers.hpp"
 #include "runtime/program/provider_registry.hpp"
 #include "runtime/program/status_patches.hpp"
+#include "runtime/program/wall_clock.hpp"
 
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
@@ -36,10 +37,6 @@ constexpr auto tick = std::chrono::milliseconds{100};
 constexpr auto patience = std::chrono::seconds{60};
 /// How long an observation may wait for company before its batch is handed over.
 constexpr auto batch_wait = std::chrono::milliseconds{10};
-
-timestamp wall_clock() {
-  return std::chrono::time_point_cast<duration>(std::chrono::system_clock::now());
-}
 
 std::optional<std::string> environment_value(const char* name) {
   const auto* value = std::getenv(name);

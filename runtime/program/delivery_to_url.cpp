@@ -2,6 +2,7 @@
 
 #include "export/delivery_queue.hpp"
 #include "export/make_sink.hpp"
+#include "runtime/program/wall_clock.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -42,7 +43,7 @@ tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
   std::condition_variable arrived;
   std::vector<std::pair<std::uint64_t, exporting::attempt_result>> results;
   std::string failure;
-  auto now = [] { return std::chrono::time_point_cast<duration>(std::chrono::system_clock::now()); };
+  auto now = wall_clock;
   auto silent_until = now() + patience.silent;
   bool reached = false;
   while (!queue.empty()) {

@@ -1,6 +1,7 @@
 #include "runtime/program/find_cluster.hpp"
 
 #include "kube/in_cluster.hpp"
+#include "runtime/program/wall_clock.hpp"
 
 #include <chrono>
 #include <cstdlib>
@@ -23,7 +24,7 @@ tl::expected<std::shared_ptr<kube::access_source>, std::string> find_cluster(con
     const auto* value = std::getenv(name.c_str());
     return std::string{value ? value : ""};
   };
-  find.pod.clock = [] { return std::chrono::time_point_cast<duration>(std::chrono::system_clock::now()); };
+  find.pod.clock = wall_clock;
   auto access = kube::find_access(std::move(find));
   if (!access)
     return tl::unexpected(access.error().message);

@@ -1,4 +1,5 @@
 #include "runtime/program/observers.hpp"
+#include "runtime/program/wall_clock.hpp"
 
 #include <chrono>
 
@@ -76,8 +77,7 @@ std::shared_ptr<const actors::trace_events> make_observers(logger log, const met
     if (report.delivered) {
       if (!trace.addition)
         counters.changes_exported.add(1, trace.outcome);
-      auto now = std::chrono::time_point_cast<duration>(std::chrono::system_clock::now());
-      counters.settle_to_export.observe(seconds_of(now - trace.settled_at));
+      counters.settle_to_export.observe(seconds_of(wall_clock() - trace.settled_at));
       log.info("trace exported", {{"trace", trace.trace_namespace + '/' + trace.trace_name},
                                   {"change", trace.change_key},
                                   {"traceID", trace.id.to_hex()},

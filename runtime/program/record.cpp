@@ -7,6 +7,7 @@
 #include "runtime/logging.hpp"
 #include "runtime/program/commands.hpp"
 #include "runtime/program/find_cluster.hpp"
+#include "runtime/program/wall_clock.hpp"
 #include "runtime/signals.hpp"
 
 #include <fcntl.h>
@@ -23,10 +24,6 @@
 namespace tc::runtime {
 
 namespace {
-
-timestamp wall_clock() {
-  return std::chrono::time_point_cast<duration>(std::chrono::system_clock::now());
-}
 
 /// Recordings have microseconds.
 std::string microseconds(timestamp at) {
