@@ -1,6 +1,7 @@
 #include "export/credentials.hpp"
 
 #include "export/text.hpp"
+#include "runtime/http_client/base64.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -14,22 +15,8 @@ constexpr std::size_t longest_message = 512;
 
 } // namespace
 
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    auto count = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t k = 0; k < 3; ++k)
-      group = group << 8 | (k < count ? static_cast<std::uint8_t>(bytes[i + k]) : 0);
-    for (std::size_t k = 0; k < 4; ++k)
-      out += k <= count ? digits[group >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
 std::string basic_authorization(std::string_view user_and_password) {
-  return "Basic " + base64(user_and_password);
+  return "Basic " + runtime::encode_base64(user_and_password);
 }
 
 void redactor::add(std::string_view secret) {
@@ -50,7 +37,7 @@ void redactor::add_headers(const std::vector<std::pair<std::string, std::string>
 
 void redactor::add_user_and_password(std::string_view pair) {
   add(pair);
-  add(base64(pair));
+  add(runtime::encode_base64(pair));
   if (auto colon = pair.find(':'); colon != std::string_view::npos)
     add(pair.substr(colon + 1));
 }

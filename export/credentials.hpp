@@ -10,9 +10,6 @@
 
 namespace tc::exporting {
 
-/// Returns standard base64 with padding.
-std::string base64(std::string_view bytes);
-
 /// Returns the value of an Authorization header for "user:password".
 std::string basic_authorization(std::string_view user_and_password);
 

@@ -1,7 +1,8 @@
 #pragma once
 
-// Sends batches by HTTP POST: OTLP/HTTP (protobuf or JSON) and Zipkin v2 differ in encoder, URL and in how
-// the answer is read. One attempt each; repeating is the delivery queue's business.
+// Sends batches by HTTP POST: OTLP/HTTP (protobuf or JSON), OTLP/gRPC and Zipkin v2 differ in encoder, URL
+// and in how the answer is read; gRPC also in the frame around the body. One attempt each; repeating is the
+// delivery queue's business.
 
 #include "export/endpoint.hpp"
 #include "export/retry.hpp"
@@ -29,13 +30,20 @@ struct http_sink_options {
   std::string user_agent; ///< "" for OTel-OTLP-Exporter-Cpp/VERSION
 };
 
+/// How a batch is put into a request.
+enum class http_framing : std::uint8_t {
+  plain, ///< the body is the batch
+  grpc,  ///< a unary gRPC call over HTTP/2
+};
+
 class http_sink : public span_sink {
 public:
   using answer_reader = attempt_result (*)(const http_answer&);
 
   /// `loop` must outlive the sink; attempts that are open when the loop stops end with `retry`.
   http_sink(runtime::http_loop& loop, std::string url, std::shared_ptr<const span_encoder> encoder,
-            answer_reader read_answer, http_sink_options options = {});
+            answer_reader read_answer, http_sink_options options = {},
+            http_framing framing = http_framing::plain);
 
   void send(std::shared_ptr<const encoded_batch> batch, done_function done) override;
   std::shared_ptr<const span_encoder> encoder() const override { return encoder_; }
@@ -43,20 +51,19 @@ public:
 
 private:
   struct shared_parts;
+  void add_fixed_headers();
 
   runtime::http_loop& loop_;
   std::string url_;
   std::shared_ptr<const span_encoder> encoder_;
   http_sink_options options_;
+  http_framing framing_;
   std::vector<std::string> header_lines_;
   std::shared_ptr<const shared_parts> shared_; ///< what an attempt needs when the sink is gone
 };
 
-/// Returns the sink for that endpoint: OTLP/HTTP or Zipkin. The error says what is not supported (gRPC) and
-/// what to use instead.
-tl::expected<std::unique_ptr<span_sink>, endpoint_error> make_http_sink(runtime::http_loop& loop,
-                                                                        const endpoint& target,
-                                                                        http_sink_options options = {},
-                                                                        encoder_options encoding = {});
+/// Returns the sink for that endpoint, whatever its transport.
+std::unique_ptr<http_sink> make_sink(runtime::http_loop& loop, const endpoint& target,
+                                     http_sink_options options = {}, encoder_options encoding = {});
 
 } // namespace tc::exporting

@@ -15,6 +15,10 @@ struct http_answer {
   std::string_view content_type;
   std::string_view body;
   std::optional<duration> retry_after; ///< the header, already read (seconds or date)
+  // Of gRPC only, as they came: fields of the trailers, or of the headers when there is no body.
+  std::string_view grpc_status = {};
+  std::string_view grpc_message = {};
+  std::string_view grpc_status_details = {}; ///< grpc-status-details-bin
 };
 
 /// Reads the answer of an OTLP/HTTP server. 429, 502, 503 and 504 mean retry; every other status that is not

@@ -1,6 +1,6 @@
 #include "kube/api_client.hpp"
 
-#include "kube/pem.hpp"
+#include "runtime/http_client/base64.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -42,7 +42,8 @@ tl::expected<secret_values, api_error> decode_secret(const std::string& body, co
   if (!data->is_object())
     return tl::unexpected(broken);
   for (const auto& [key, value] : data->items()) {
-    auto decoded = value.is_string() ? decode_base64(value.get_ref<const std::string&>()) : std::nullopt;
+    auto decoded =
+        value.is_string() ? runtime::decode_base64(value.get_ref<const std::string&>()) : std::nullopt;
     if (!decoded) {
       broken.message = what + ": the value of \"" + key + "\" is not base64";
       return tl::unexpected(broken);

@@ -1,6 +1,6 @@
 #include "kube/exec_plugin.hpp"
 
-#include "kube/pem.hpp"
+#include "runtime/http_client/base64.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -213,7 +213,7 @@ std::string exec_info(const kubeconfig_context& context) {
   if (context.exec->provide_cluster_info) {
     json cluster = {{"server", context.server}};
     if (!context.ca_pem.empty())
-      cluster["certificate-authority-data"] = encode_base64(context.ca_pem);
+      cluster["certificate-authority-data"] = runtime::encode_base64(context.ca_pem);
     if (!context.tls_server_name.empty())
       cluster["tls-server-name"] = context.tls_server_name;
     if (!context.proxy_url.empty())

@@ -1,7 +1,7 @@
 #include "kube/kubeconfig.hpp"
 
-#include "kube/pem.hpp"
 #include "kube/watched_file.hpp"
+#include "runtime/http_client/base64.hpp"
 
 #include <yaml-cpp/yaml.h>
 
@@ -64,7 +64,7 @@ public:
   /// Returns the decoded value of a "-data" field.
   std::string data(const char* key) const {
     auto value = text(key);
-    auto decoded = decode_base64(value);
+    auto decoded = runtime::decode_base64(value);
     if (!decoded || (decoded->empty() && !value.empty()))
       fail(key, "is not base64; it holds what `base64 -w0 FILE` prints");
     return *decoded;

@@ -3,6 +3,7 @@
 #include "kube/exec_plugin.hpp"
 #include "kube/pem.hpp"
 #include "kube/watched_file.hpp"
+#include "runtime/http_client/base64.hpp"
 
 #include <mutex>
 #include <optional>
@@ -184,7 +185,7 @@ private:
       result.headers.push_back("Authorization: Bearer " + token);
     else if (!context_.user.empty())
       result.headers.push_back("Authorization: Basic " +
-                               encode_base64(context_.user + ':' + context_.password));
+                               runtime::encode_base64(context_.user + ':' + context_.password));
     if (!context_.proxy_url.empty())
       result.proxy = context_.proxy_url;
     return result;

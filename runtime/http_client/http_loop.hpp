@@ -35,6 +35,8 @@ struct tls_options {
 enum class http_version : std::uint8_t {
   automatic, ///< HTTP/2 where TLS negotiates it, else HTTP/1.1
   http1,     ///< HTTP/1.1 only
+  http2, ///< HTTP/2, also without TLS, where it is spoken from the first byte (gRPC); proxies are asked for a
+         ///< tunnel
 };
 
 /// Why a request has no complete response.
@@ -59,10 +61,11 @@ using http_headers = std::vector<std::pair<std::string, std::string>>;
 /// Outcome of a request. Only when `failure` is none is the response complete.
 struct http_result {
   http_failure failure = http_failure::none;
-  std::string error;    ///< what went wrong, for people; "" without failure. Never holds headers or bodies
-  int status = 0;       ///< HTTP status of the final response, 0 when none arrived
-  http_headers headers; ///< of the final response; names in lower case
-  std::string body;     ///< decompressed; empty when the request has an on_data
+  std::string error;     ///< what went wrong, for people; "" without failure. Never holds headers or bodies
+  int status = 0;        ///< HTTP status of the final response, 0 when none arrived
+  http_headers headers;  ///< of the final response; names in lower case
+  http_headers trailers; ///< what came after the body; names in lower case
+  std::string body;      ///< decompressed; empty when the request has an on_data
 
   /// Returns the first value of that header (lower-case name), or nothing.
   std::optional<std::string_view> header(std::string_view name) const;

@@ -49,6 +49,11 @@ std::string lower(std::string_view text) {
   return result;
 }
 
+void add_field(std::string_view line, http_headers& to) {
+  if (auto colon = line.find(':'); colon != std::string_view::npos)
+    to.emplace_back(lower(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
+}
+
 bool names_host(const std::string& header) {
   return lower(header.substr(0, 5)) == "host:";
 }
@@ -108,12 +113,7 @@ transfer::transfer(http_handle name, http_request given, const std::string& user
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &body_function);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
-  if (request.version == http_version::automatic) {
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); // rather a stream of a connection being made than a new one
-  } else {
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-  }
+  set_version();
   if (request.proxy)
     curl_easy_setopt(easy, CURLOPT_PROXY, request.proxy->c_str());
   if (!request.proxy_user.empty())
@@ -136,6 +136,25 @@ transfer::~transfer() {
   curl_easy_cleanup(easy);
   curl_slist_free_all(headers_);
   curl_slist_free_all(connect_to_);
+}
+
+void transfer::set_version() {
+  if (request.version == http_version::http1) {
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    return;
+  }
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); // rather a stream of a connection being made than a new one
+  bool from_the_first_byte = request.version == http_version::http2 && request.url.starts_with("http://");
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                   from_the_first_byte ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_2TLS);
+  if (!from_the_first_byte)
+    return;
+  curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L); // proxies forward requests in HTTP/1.1 only
+  if (curl_version_info(CURLVERSION_NOW)->version_num < 0x080000) {
+    // A second request on such a connection fails in libcurl 7.88 (https://github.com/curl/curl/pull/10643).
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+  }
 }
 
 void transfer::set_method() {
@@ -206,8 +225,10 @@ bool transfer::on_header_line(std::string_view line) {
   last_activity = clock::now();
   if (cancelled || thrown)
     return false;
-  if (head_seen)
-    return true; // a trailer
+  if (head_seen) {
+    add_field(line, result.trailers);
+    return true;
+  }
   if (line.starts_with("HTTP/")) {
     // A final response may follow an interim one (1xx), whose headers mean nothing to us.
     result.headers.clear();
@@ -222,8 +243,7 @@ bool transfer::on_header_line(std::string_view line) {
       return deliver([this] { request.on_head(result.status, result.headers); });
     return true;
   }
-  if (auto colon = line.find(':'); colon != std::string_view::npos)
-    result.headers.emplace_back(lower(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
+  add_field(line, result.headers);
   return true;
 }
 

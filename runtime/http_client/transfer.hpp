@@ -42,6 +42,7 @@ struct transfer {
   std::chrono::steady_clock::time_point last_activity;
 
 private:
+  void set_version();
   void set_method();
   void set_tls();
   void set_server_name();

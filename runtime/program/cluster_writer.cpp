@@ -1,6 +1,6 @@
 #include "runtime/program/cluster_writer.hpp"
 
-#include "kube/pem.hpp"
+#include "runtime/http_client/base64.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -32,8 +32,7 @@ tl::expected<secret_data, std::string> read_secret_json(std::string_view json) {
   if (!object.contains("data") || !object["data"].is_object())
     return out;
   for (const auto& [key, value] : object["data"].items()) {
-    auto decoded =
-        value.is_string() ? kube::decode_base64(value.get_ref<const std::string&>()) : std::nullopt;
+    auto decoded = value.is_string() ? decode_base64(value.get_ref<const std::string&>()) : std::nullopt;
     if (!decoded)
       return tl::unexpected("key '" + key + "' is not base64");
     out[key] = std::move(*decoded);

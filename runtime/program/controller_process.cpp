@@ -2,7 +2,7 @@
 
 #include "actors/controller.hpp"
 #include "export/environment.hpp"
-#include "export/make_sink.hpp"
+#include "export/http_sink.hpp"
 #include "kube/cluster.hpp"
 #include "kube/discovery.hpp"
 #include "kube/reflector.hpp"
@@ -212,11 +212,9 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   encoding.resource_attributes = environment.resource_attributes;
   encoding.default_service = environment.service_name;
   auto sink = exporting::make_sink(loop, resolved.target, std::move(http), std::move(encoding));
-  if (!sink)
-    return tl::unexpected(sink.error().message);
-  log.info("provider ready", {{"provider", provider}, {"endpoint", (*sink)->description()}});
+  log.info("provider ready", {{"provider", provider}, {"endpoint", sink->description()}});
   auto out = std::make_shared<exporter_setup>();
-  out->sink = std::move(*sink);
+  out->sink = std::move(sink);
   out->delivery.max_spans = options.pool.exporter_queue_spans;
   out->delivery.max_bytes = options.pool.exporter_queue_bytes;
   out->delivery.in_flight = options.pool.exporter_workers;

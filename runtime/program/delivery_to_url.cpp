@@ -1,7 +1,7 @@
 #include "runtime/program/delivery_to_url.hpp"
 
 #include "export/delivery_queue.hpp"
-#include "export/make_sink.hpp"
+#include "export/http_sink.hpp"
 #include "runtime/program/wall_clock.hpp"
 
 #include <condition_variable>
@@ -28,14 +28,12 @@ tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
   exporting::http_sink_options options;
   options.user_and_password = target->user_and_password;
   auto sink = exporting::make_sink(loop, *target, std::move(options));
-  if (!sink)
-    return tl::unexpected("--output: " + sink.error().message);
   exporting::delivery_options limits;
   limits.give_up_after = patience.answering;
   limits.max_spans = limits.max_bytes = std::numeric_limits<std::size_t>::max();
   std::mt19937_64 engine{std::random_device{}()};
   std::uniform_real_distribution<double> uniform{0, 1};
-  exporting::delivery_queue queue((*sink)->encoder(), limits, [&] { return uniform(engine); });
+  exporting::delivery_queue queue(sink->encoder(), limits, [&] { return uniform(engine); });
   for (const auto& trace : traces)
     queue.push(trace);
 
@@ -48,7 +46,7 @@ tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
   bool reached = false;
   while (!queue.empty()) {
     while (auto attempt = queue.next(now()))
-      (*sink)->send(attempt->batch, [&, ticket = attempt->ticket](exporting::attempt_result result) {
+      sink->send(attempt->batch, [&, ticket = attempt->ticket](exporting::attempt_result result) {
         std::lock_guard guard{mutex};
         results.emplace_back(ticket, std::move(result));
         arrived.notify_one();

@@ -3,7 +3,6 @@
 #include "export/delivery_queue.hpp"
 #include "export/gzip.hpp"
 #include "export/http_sink.hpp"
-#include "export/make_sink.hpp"
 #include "export/otlp_json_reader.hpp"
 #include "tests/export/sample_traces.hpp"
 #include "tests/support/certificates.hpp"
@@ -57,9 +56,8 @@ protected:
                          std::string type = "otel") {
     auto target = resolve_endpoint(type, address);
     EXPECT_TRUE(target) << target.error().message;
-    auto sink = make_http_sink(loop_, *target, std::move(options));
-    EXPECT_TRUE(sink) << sink.error().message;
-    return send_with(**sink);
+    auto sink = make_sink(loop_, *target, std::move(options));
+    return send_with(*sink);
   }
 
   attempt_result send_with(span_sink& sink) {
@@ -134,9 +132,8 @@ TEST_F(sending, speaks_zipkin_and_otlp_json) {
   }};
   EXPECT_EQ(send_to(server.url(), {}, "zipkin").outcome, attempt_outcome::delivered);
   endpoint json{protocol::otlp_http_json, server.url("/v1/traces"), ""};
-  auto sink = make_http_sink(loop_, json);
-  ASSERT_TRUE(sink);
-  EXPECT_EQ(send_with(**sink).outcome, attempt_outcome::delivered);
+  auto sink = make_sink(loop_, json);
+  EXPECT_EQ(send_with(*sink).outcome, attempt_outcome::delivered);
   auto zipkin = server.requests().at(0);
   EXPECT_EQ(zipkin.target, "/api/v2/spans");
   EXPECT_EQ(zipkin.header("content-type"), "application/json");
@@ -144,19 +141,6 @@ TEST_F(sending, speaks_zipkin_and_otlp_json) {
   auto otlp = server.requests().at(1);
   EXPECT_EQ(otlp.header("content-type"), "application/json");
   EXPECT_EQ(read_otlp_json(gunzip(otlp.body, 1 << 20).value())->size(), 2U);
-}
-
-TEST_F(sending, has_grpc_only_where_it_was_built_in) {
-  auto target = resolve_endpoint("jaeger", "http://jaeger:4317").value();
-  auto over_http = make_http_sink(loop_, target);
-  ASSERT_FALSE(over_http);
-  EXPECT_THAT(over_http.error().message, HasSubstr("4318"));
-#ifdef TC_WITH_GRPC
-  EXPECT_TRUE(make_sink(loop_, target));
-#else
-  EXPECT_FALSE(make_sink(loop_, target));
-#endif
-  EXPECT_TRUE(make_sink(loop_, resolve_endpoint("jaeger", "http://jaeger:9411").value()));
 }
 
 TEST_F(sending, repeats_only_the_four_statuses) {
@@ -320,8 +304,8 @@ TEST_F(sending, shows_no_credential_though_the_backend_repeats_them_all) {
          {"hunter2", "wonderland", "s3cr3t", "-and-more", "tokentoken", "YWxpY2U6d29uZGVybGFuZA=="})
       EXPECT_THAT(message, Not(HasSubstr(secret)));
   }
-  auto sink = make_http_sink(loop_, resolve_endpoint("otel", address).value(), options);
-  EXPECT_EQ((*sink)->description(), "http://127.0.0.1:" + std::to_string(server.port()) + "/v1/traces");
+  auto sink = make_sink(loop_, resolve_endpoint("otel", address).value(), options);
+  EXPECT_EQ(sink->description(), "http://127.0.0.1:" + std::to_string(server.port()) + "/v1/traces");
   // Nor when there is no answer at all.
   options.proxy = "http://127.0.0.1:1";
   options.proxy_user_and_password = "bob:builder1";
@@ -346,7 +330,7 @@ TEST_F(sending, ends_open_attempts_when_the_loop_stops) {
   silent.no_answer = true;
   silent.end = ending::hang;
   scripted_server server{[&](const scripted_request&) { return silent; }};
-  auto sink = make_http_sink(loop_, resolve_endpoint("otel", server.url()).value()).value();
+  auto sink = make_sink(loop_, resolve_endpoint("otel", server.url()).value());
   auto batch = std::make_shared<const encoded_batch>(
       sink->encoder()->encode(std::vector{testing::small_trace()}).at(0));
   std::promise<attempt_result> promise;
@@ -389,7 +373,7 @@ TEST_F(sending, delivers_every_span_once_through_a_bad_server) {
       return answer(200, "application/x-protobuf");
     }
   }};
-  auto sink = make_http_sink(loop_, resolve_endpoint("otel", server.url()).value()).value();
+  auto sink = make_sink(loop_, resolve_endpoint("otel", server.url()).value());
   delivery_options options;
   options.batch_bytes = 8000;
   options.in_flight = 1;

@@ -177,13 +177,6 @@ TEST(kubeconfig, reads_an_exec_plugin) {
   EXPECT_EQ(plugin.install_hint, "get it");
 }
 
-TEST(pem, base64_there_and_back) {
-  for (std::string text : {"", "a", "ab", "abc", "abcd\n\xff\x01"})
-    EXPECT_EQ(decode_base64(encode_base64(text)), text);
-  EXPECT_EQ(decode_base64("YWJj\nZGVm\n"), "abcdef");
-  EXPECT_EQ(decode_base64("a?b"), std::nullopt);
-}
-
 TEST(pem, tells_when_a_certificate_ends) {
   certificate_authority authority;
   auto now = std::chrono::system_clock::now();

@@ -1,8 +1,7 @@
-#include "tests/support/scripted_server.hpp"
+#include "tests/support/scripted_connection.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -10,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
@@ -112,133 +110,9 @@ void body_stream::end(ending how) {
   impl_->changed.notify_all();
 }
 
-// -- one connection -----------------------------------------------------------
+// -- answers ------------------------------------------------------------------
 
 namespace {
-
-class connection {
-public:
-  connection(int socket, SSL_CTX* context) : socket_(socket) {
-    int on = 1;
-    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (context) {
-      ssl_ = SSL_new(context);
-      SSL_set_fd(ssl_, socket);
-    }
-  }
-
-  ~connection() {
-    if (ssl_)
-      SSL_free(ssl_);
-    ::close(socket_);
-  }
-
-  bool handshake() { return ssl_ == nullptr || SSL_accept(ssl_) == 1; }
-
-  std::string client_subject() const {
-    if (ssl_ == nullptr)
-      return {};
-    auto* shown = SSL_get1_peer_certificate(ssl_);
-    if (shown == nullptr)
-      return {};
-    char name[256] = {};
-    X509_NAME_get_text_by_NID(X509_get_subject_name(shown), NID_commonName, name, sizeof name);
-    X509_free(shown);
-    return name;
-  }
-
-  bool write(std::string_view text) {
-    while (!text.empty()) {
-      long sent =
-          ssl_ ? SSL_write(ssl_, text.data(), static_cast<int>(std::min<std::size_t>(text.size(), 1 << 20)))
-               : ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
-      if (sent <= 0)
-        return false;
-      text.remove_prefix(static_cast<std::size_t>(sent));
-    }
-    return true;
-  }
-
-  /// Reads one request. Returns nothing when the client has gone.
-  std::optional<scripted_request> read_request() {
-    auto head_end = std::string::npos;
-    while ((head_end = buffer_.find("\r\n\r\n")) == std::string::npos)
-      if (!read_more())
-        return std::nullopt;
-    scripted_request result;
-    auto line_end = buffer_.find("\r\n");
-    auto line = buffer_.substr(0, line_end);
-    auto first = line.find(' ');
-    auto second = line.rfind(' ');
-    result.method = line.substr(0, first);
-    result.target = line.substr(first + 1, second - first - 1);
-    while (line_end < head_end) {
-      auto start = line_end + 2;
-      line_end = buffer_.find("\r\n", start);
-      auto colon = buffer_.find(':', start);
-      auto name = buffer_.substr(start, colon - start);
-      std::transform(name.begin(), name.end(), name.begin(),
-                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      auto value = buffer_.find_first_not_of(' ', colon + 1);
-      result.headers[name] = buffer_.substr(value, line_end - value);
-    }
-    buffer_.erase(0, head_end + 4);
-    if (result.header("transfer-encoding") == "chunked")
-      return read_chunks(result.body) ? std::optional{std::move(result)} : std::nullopt;
-    auto length = result.header("content-length");
-    auto size = length.empty() ? 0 : std::stoul(length);
-    while (buffer_.size() < size)
-      if (!read_more())
-        return std::nullopt;
-    result.body = buffer_.substr(0, size);
-    buffer_.erase(0, size);
-    return result;
-  }
-
-  void break_off(bool with_reset) {
-    if (with_reset) {
-      linger now{1, 0};
-      setsockopt(socket_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    }
-  }
-
-  /// Waits until the other side closes, or the server breaks the connection.
-  void wait_for_end() {
-    while (read_more())
-      buffer_.clear();
-  }
-
-private:
-  bool read_more() {
-    char piece[16384];
-    long count = ssl_ ? SSL_read(ssl_, piece, sizeof piece) : ::recv(socket_, piece, sizeof piece, 0);
-    if (count <= 0)
-      return false;
-    buffer_.append(piece, static_cast<std::size_t>(count));
-    return true;
-  }
-
-  bool read_chunks(std::string& body) {
-    for (;;) {
-      auto line_end = std::string::npos;
-      while ((line_end = buffer_.find("\r\n")) == std::string::npos)
-        if (!read_more())
-          return false;
-      auto size = std::stoul(buffer_, nullptr, 16);
-      while (buffer_.size() < line_end + size + 4)
-        if (!read_more())
-          return false;
-      body.append(buffer_, line_end + 2, size);
-      buffer_.erase(0, line_end + size + 4);
-      if (size == 0)
-        return true;
-    }
-  }
-
-  int socket_;
-  SSL* ssl_ = nullptr;
-  std::string buffer_;
-};
 
 std::string chunk(std::string_view piece) {
   char size[32];
@@ -288,8 +162,19 @@ bool send_response(connection& peer, const scripted_response& response) {
   return false;
 }
 
-SSL_CTX* make_context(const server_tls& tls) {
+int choose_http2(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
+                 unsigned int offered_size, void*) {
+  constexpr unsigned char ours[] = {2, 'h', '2'};
+  unsigned char* found = nullptr;
+  auto result = SSL_select_next_proto(&found, size, ours, sizeof ours, offered, offered_size);
+  *chosen = found;
+  return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+SSL_CTX* make_context(const server_tls& tls, http_dialect dialect) {
   auto* context = SSL_CTX_new(TLS_server_method());
+  if (dialect == http_dialect::http2)
+    SSL_CTX_set_alpn_select_cb(context, &choose_http2, nullptr);
   auto read = [](const std::string& pem) {
     return BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
   };
@@ -326,6 +211,7 @@ struct scripted_server::impl {
   };
 
   handler answer;
+  http_dialect dialect = http_dialect::http1;
   SSL_CTX* context = nullptr;
   int listener = -1;
   int port = 0;
@@ -360,10 +246,25 @@ struct scripted_server::impl {
     sigaddset(&blocked, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
     connection peer{socket, context};
-    if (peer.handshake())
-      serve_requests(entry, peer);
+    if (peer.handshake()) {
+      if (dialect == http_dialect::http2)
+        serve_http2(peer,
+                    [&](scripted_request request) { return note_and_answer(peer, std::move(request)); });
+      else
+        serve_requests(entry, peer);
+    }
     std::lock_guard guard{mutex};
     entry.socket = -1; // before `peer` closes it: the number may be used again
+  }
+
+  scripted_response note_and_answer(const connection& peer, scripted_request request) {
+    request.client_subject = peer.client_subject();
+    {
+      std::lock_guard guard{mutex};
+      seen.push_back(request);
+      changed.notify_all();
+    }
+    return answer(request);
   }
 
   void serve_requests(open_connection& entry, connection& peer) {
@@ -371,13 +272,7 @@ struct scripted_server::impl {
       auto request = peer.read_request();
       if (!request)
         return;
-      request->client_subject = peer.client_subject();
-      {
-        std::lock_guard guard{mutex};
-        seen.push_back(*request);
-        changed.notify_all();
-      }
-      auto response = answer(*request);
+      auto response = note_and_answer(peer, std::move(*request));
       {
         std::lock_guard guard{mutex};
         if (stopping)
@@ -399,11 +294,12 @@ struct scripted_server::impl {
   }
 };
 
-scripted_server::scripted_server(handler answer, std::optional<server_tls> tls)
+scripted_server::scripted_server(handler answer, std::optional<server_tls> tls, http_dialect dialect)
     : impl_(std::make_unique<impl>()) {
   impl_->answer = std::move(answer);
+  impl_->dialect = dialect;
   if (tls)
-    impl_->context = make_context(*tls);
+    impl_->context = make_context(*tls, dialect);
   impl_->listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;

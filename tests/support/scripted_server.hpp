@@ -1,9 +1,9 @@
 #pragma once
 
-// An HTTP/1.1 server for tests, on 127.0.0.1 at a port of the system's choice, with or without TLS. A
-// function of the test answers each request: with a whole response, with pieces that the test pushes when it
-// likes, with silence, or with a connection that breaks in the middle. It waits for events only, never for
-// time.
+// An HTTP server for tests (1.1, or 2 from the first byte), on 127.0.0.1 at a port of the system's choice,
+// with or without TLS. A function of the test answers each request: with a whole response, with pieces that
+// the test pushes when it likes, with silence, or with a connection that breaks in the middle. It waits for
+// events only, never for time.
 
 #include <chrono>
 #include <cstddef>
@@ -65,6 +65,8 @@ struct scripted_response {
   ending end = ending::complete;
   std::shared_ptr<body_stream> stream; ///< sent after `chunks`; its end() replaces `end`
   bool no_answer = false;              ///< not even a status line: `end` applies at once
+  /// In HTTP/2 only, where `stream` is not supported, and `end` ends the stream and not the connection.
+  std::vector<std::pair<std::string, std::string>> trailers;
 
   /// Returns a complete response with a JSON body.
   static scripted_response json(std::string body, int status = 200);
@@ -76,12 +78,15 @@ struct server_tls {
   std::string client_ca_pem; ///< not empty: clients must show a certificate that this authority signed
 };
 
+enum class http_dialect { http1, http2 };
+
 class scripted_server {
 public:
   /// Called on a thread of the connection; several may call it at a time.
   using handler = std::function<scripted_response(const scripted_request&)>;
 
-  explicit scripted_server(handler answer, std::optional<server_tls> tls = std::nullopt);
+  explicit scripted_server(handler answer, std::optional<server_tls> tls = std::nullopt,
+                           http_dialect dialect = http_dialect::http1);
   /// Breaks what is open and waits for its threads.
   ~scripted_server();
   scripted_server(const scripted_server&) = delete;
