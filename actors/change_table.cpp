@@ -135,9 +135,10 @@ std::uint64_t& change_table::count_of(change_bucket bucket) {
   return books_.changes_dropped;
 }
 
-void change_table::move_to(change_entry& entry, change_bucket bucket) {
+void change_table::move_to(change_entry& entry, change_bucket bucket, std::string label, std::string detail) {
   if (entry.bucket == bucket)
     return;
+  moves_.push_back({entry.key, bucket, std::move(label), std::move(detail)});
   if (entry.bucket == change_bucket::pending)
     known_.push_back(entry.key);
   --count_of(entry.bucket);
@@ -152,6 +153,7 @@ settle_action change_table::conclude(const change_report& report, const trace_re
     return settle_action::nothing_new;
   entry->judging = false;
   entry->crashes = 0;
+  entry->first_activity = report.first_activity;
   auto ask = report.settled ? timestamp{} : report.ask_again;
   if (entry->news) {
     auto after_news = entry->last_news + spec.settle_after;
@@ -161,22 +163,25 @@ settle_action change_table::conclude(const change_report& report, const trace_re
     schedule(*entry, std::max(ask, now + std::chrono::milliseconds{1}));
   if (!report.wanted || !report.trace || report.trace->spans.empty()) {
     if (report.settled && entry->handed_out.empty()) {
-      move_to(*entry, change_bucket::filtered);
+      move_to(*entry, change_bucket::filtered, "not_selected");
       return settle_action::filtered;
     }
     return settle_action::nothing_new;
   }
-  auto newer_than_last_export = spec.last_export && report.last_activity > *spec.last_export;
+  // Controllers write whole seconds: what they wrote in the second of that time may be later.
+  auto newer_than_exported =
+      spec.exported_until &&
+      report.last_activity >= std::chrono::floor<std::chrono::seconds>(*spec.exported_until);
   if (report.settled && entry->handed_out.empty() && report.last_activity < settled_before &&
-      !newer_than_last_export) {
-    move_to(*entry, change_bucket::history);
+      !newer_than_exported) {
+    move_to(*entry, change_bucket::history, "settled_before_start");
     return settle_action::history;
   }
   auto sampled = trace::sample(*report.trace, spec.sampling);
   if (!sampled.keep && entry->handed_out.empty()) {
     if (!report.settled)
       return settle_action::nothing_new; // what is known in the end may keep it
-    move_to(*entry, change_bucket::sampled_out);
+    move_to(*entry, change_bucket::sampled_out, "ratio");
     return settle_action::sampled_out;
   }
   auto fresh = std::make_shared<completed_trace>(*report.trace);
@@ -197,7 +202,7 @@ settle_action change_table::conclude(const change_report& report, const trace_re
   if (fresh->spans.empty())
     return settle_action::nothing_new;
   auto number = next_submission_++;
-  submissions_.emplace(number, submission{number, report.key, std::move(fresh), false});
+  submissions_.emplace(number, submission{number, report.key, std::move(fresh), false, report.settled});
   return settle_action::submit;
 }
 
@@ -220,10 +225,11 @@ std::optional<submission> change_table::acknowledge(const delivery_report& repor
   if (node.empty())
     return std::nullopt;
   if (auto* entry = find(node.mapped().key)) {
-    if (report.delivered)
-      move_to(*entry, change_bucket::exported);
-    else if (entry->bucket == change_bucket::pending)
-      move_to(*entry, change_bucket::dropped);
+    // A part of an open change decides nothing yet.
+    if (node.mapped().whole && report.delivered)
+      move_to(*entry, change_bucket::exported, node.mapped().trace->outcome);
+    else if (node.mapped().whole && entry->bucket == change_bucket::pending)
+      move_to(*entry, change_bucket::dropped, "refused", report.reason);
     if (report.delivered)
       books_.spans_exported += node.mapped().trace->spans.size() - report.rejected;
   }
@@ -242,7 +248,7 @@ std::optional<std::string> change_table::drop_quietest() {
   schedule(*quietest, {});
   if (is_known(quietest->restart_at))
     restarts_.erase({std::exchange(quietest->restart_at, timestamp{}), quietest->key});
-  move_to(*quietest, change_bucket::dropped);
+  move_to(*quietest, change_bucket::dropped, "max_live_changes");
   retire(*quietest);
   return quietest->key;
 }
@@ -255,7 +261,7 @@ bool change_table::crashed(const std::string& key, timestamp now) {
   entry->judging = false;
   if (++entry->crashes > max_crashes) {
     schedule(*entry, {});
-    move_to(*entry, change_bucket::dropped);
+    move_to(*entry, change_bucket::dropped, "assembly_crashed");
     retire(*entry);
     return true;
   }
@@ -283,19 +289,42 @@ void change_table::retire(change_entry& entry) {
 
 std::vector<std::string> change_table::forget_old(timestamp now) {
   std::vector<std::string> out;
-  while (!known_.empty()) {
+  // What is busy goes to the end of the line, so that it does not keep what is behind it.
+  constexpr std::size_t most_looked_at = 64;
+  for (std::size_t i = std::min(known_.size(), most_looked_at); i > 0; --i) {
     auto* entry = find(known_.front());
     if (entry != nullptr) {
-      auto recent = entry->last_news + linger > now && known_.size() <= max_remembered;
       auto busy = entry->judging || entry->news || is_known(entry->deadline) ||
                   std::any_of(submissions_.begin(), submissions_.end(),
                               [&](const auto& item) { return item.second.key == entry->key; });
-      if (recent || busy)
+      if (busy) {
+        known_.push_back(std::move(known_.front()));
+        known_.pop_front();
+        continue;
+      }
+      if (entry->last_news + linger > now && known_.size() <= max_remembered)
         break;
       out.push_back(entry->key);
       entries_.erase(known_.front());
     }
     known_.pop_front();
+  }
+  return out;
+}
+
+std::optional<timestamp> change_table::nothing_pending_before(timestamp now) const {
+  // A fact is written before it arrives; a watch that lags longer than this is beyond us.
+  constexpr auto longest_lag = std::chrono::minutes{1};
+  auto out = now;
+  for (const auto& [key, entry] : entries_) {
+    if (entry.bucket != change_bucket::pending)
+      continue;
+    if (is_known(entry.first_activity))
+      out = std::min(out, entry.first_activity);
+    else if (is_known(entry.opened_at))
+      out = std::min(out, entry.opened_at - longest_lag);
+    else
+      return std::nullopt;
   }
   return out;
 }

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace tc::actors {
@@ -39,6 +40,8 @@ struct change_entry {
   timestamp last_news;        ///< arrival of the latest evidence
   timestamp restart_at;       ///< of a revision actor that crashed; unknown for none
   unsigned crashes = 0;       ///< of its revision actor, in a row
+  timestamp opened_at;        ///< arrival of the fact that opened it; unknown when a list brought it
+  timestamp first_activity;   ///< as last judged
   change_bucket bucket = change_bucket::pending;
   /// Span ID to a fingerprint of what was handed out under it.
   std::unordered_map<span_id, std::size_t> handed_out;
@@ -50,6 +53,15 @@ struct submission {
   std::string key;
   completed_trace_ptr trace;
   bool under_way = false; ///< with the exporter; otherwise it waits for credit
+  bool whole = false;     ///< of a settled change; otherwise what is finished of an open one
+};
+
+/// A change has come to another bucket of the books.
+struct bucket_move {
+  std::string key;
+  change_bucket to = change_bucket::pending;
+  std::string label;  ///< exported: the outcome; dropped, history, sampled out, filtered: the reason
+  std::string detail; ///< dropped: what the backend said; holds no secret
 };
 
 /// What to do after a change was reported as settled.
@@ -89,6 +101,13 @@ public:
   submission* next_to_submit();
   /// Marks everything under way as waiting again: the exporter is another one now.
   void take_back_submissions();
+  /// Returns the moves between buckets since the last call.
+  std::vector<bucket_move> take_moves() { return std::exchange(moves_, {}); }
+
+  /// Returns until when nothing is pending: what was quiet before that time has its fate. `now` when nothing
+  /// is pending; nothing while there are pending changes of unknown age.
+  std::optional<timestamp> nothing_pending_before(timestamp now) const;
+
   /// Takes over the exporter's report. Returns the submission it was about.
   std::optional<submission> acknowledge(const delivery_report& report);
 
@@ -119,7 +138,7 @@ public:
 
 private:
   void schedule(change_entry& entry, timestamp at);
-  void move_to(change_entry& entry, change_bucket bucket);
+  void move_to(change_entry& entry, change_bucket bucket, std::string label, std::string detail = {});
   std::uint64_t& count_of(change_bucket bucket);
   void retire(change_entry& entry);
 
@@ -129,6 +148,7 @@ private:
   std::deque<std::string> known_; ///< keys whose fate is known, oldest first
   std::map<std::uint64_t, submission> submissions_;
   std::uint64_t next_submission_ = 1;
+  std::vector<bucket_move> moves_;
   trace_books books_;
 };
 

@@ -60,8 +60,10 @@ controller_actor::behavior_type controller_state::make_behavior() {
           self->send(watching, apply_atom_v, spec);
       },
       [this](remove_atom, const std::string& uid) {
-        specs.erase(uid);
-        statuses.erase(uid);
+        if (auto spec = specs.extract(uid); !spec.empty() && reporting)
+          self->send(reporting, remove_atom_v, spec.mapped()->namespace_name + '/' + spec.mapped()->name);
+        if (auto status = statuses.extract(uid); !status.empty())
+          close_books(status.mapped()->books);
         if (watching)
           self->send(watching, remove_atom_v, uid);
       },
@@ -122,6 +124,16 @@ void controller_state::start_reporter() {
 
 void controller_state::apply(const provider_binding_ptr& binding) {
   auto provider_name = name_of(*binding);
+  if (binding->forgotten) {
+    auto entry = providers.extract(provider_name);
+    if (!entry.empty() && entry.mapped().actor) {
+      self->unlink_from(entry.mapped().actor);
+      self->send_exit(entry.mapped().actor, caf::exit_reason::user_shutdown);
+    }
+    if (watching)
+      self->send(watching, unbind_atom_v, provider_name, std::string{}, std::string{});
+    return;
+  }
   auto& entry = providers[provider_name];
   entry.binding = binding;
   if (binding->setup) {
@@ -177,11 +189,25 @@ void controller_state::tick(timestamp at) {
   }
 }
 
+void controller_state::close_books(const trace_books& of) {
+  departed.observations += of.observations;
+  departed.changes_opened += of.changes_opened;
+  departed.changes_exported += of.changes_exported;
+  departed.changes_history += of.changes_history;
+  departed.changes_sampled_out += of.changes_sampled_out;
+  departed.changes_filtered += of.changes_filtered;
+  departed.changes_dropped += of.changes_dropped + of.changes_pending;
+  departed.spans_exported += of.spans_exported;
+  departed.spans_late += of.spans_late;
+  departed.restarts += of.restarts;
+}
+
 controller_books_ptr controller_state::books() const {
   auto out = std::make_shared<controller_books>();
   out->observations = observations;
   out->observations_unrouted = unrouted;
   out->restarts = restarts + trace_restarts;
+  out->departed = departed;
   for (const auto& [uid, status] : statuses)
     out->traces.emplace_back(status->namespace_name + '/' + status->name, status->books);
   for (const auto& [provider_name, entry] : providers)

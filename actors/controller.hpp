@@ -40,6 +40,7 @@ struct controller_state {
   void apply(const provider_binding_ptr& binding);
   void start_exporter(const std::string& provider);
   void tick(timestamp at);
+  void close_books(const trace_books& of);
   controller_books_ptr books() const;
 
   controller_actor::pointer self;
@@ -72,6 +73,7 @@ struct controller_state {
   std::map<std::string, trace_resource_ptr> specs; ///< by UID
   std::deque<observation_ptr> journal;
   std::map<std::string, trace_status_ptr> statuses; ///< by UID
+  trace_books departed;                             ///< of Traces that were deleted
   std::uint64_t observations = 0;
   std::uint64_t unrouted = 0;
   std::uint64_t trace_restarts = 0;

@@ -19,7 +19,7 @@ status_change compare(const trace_status& written, const trace_status& latest) {
   auto counts = [](const trace_status& status) {
     const auto& books = status.books;
     return std::tie(books.changes_pending, books.changes_exported, books.changes_dropped,
-                    books.changes_sampled_out);
+                    books.changes_sampled_out, status.exported_until);
   };
   if (news(written) != news(latest))
     return status_change::news;
@@ -32,6 +32,7 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
       [this](status_atom, const trace_status_ptr& status) {
         memory->entries[status->namespace_name + '/' + status->name].latest = status;
       },
+      [this](remove_atom, const std::string& key) { memory->entries.erase(key); },
       [this](sent_atom, const std::string& key, const std::string& error) {
         auto found = memory->entries.find(key);
         if (found == memory->entries.end())

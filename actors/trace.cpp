@@ -90,6 +90,7 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
     for (auto& key : memory->estate.observe(fact)) {
       auto [entry, opened] = memory->table.open(key);
       if (opened) {
+        entry->opened_at = fact->initial ? timestamp{} : at;
         entry->evidence = memory->estate.evidence(key); // with this fact
         start_revision(*entry);
       } else {
@@ -126,6 +127,7 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
     if (events->overflowed)
       events->overflowed(memory->spec, *victim);
   }
+  tell_moves();
   for (auto& [key, list] : news)
     if (auto found = revisions.find(key); found != revisions.end())
       self->send(found->second, observe_atom_v, observation_batch_ptr{std::move(list)});
@@ -164,6 +166,7 @@ void trace_state::on_revision_exit(const caf::actor_addr& who, const caf::error&
   auto dropped = memory->table.crashed(key, memory->now);
   if (events->revision_crashed)
     events->revision_crashed(memory->spec, key, text_of(reason), dropped, ledger);
+  tell_moves();
 }
 
 void trace_state::tick(timestamp at) {
@@ -186,6 +189,7 @@ void trace_state::conclude(const change_report& report) {
   auto action = memory->table.conclude(report, memory->spec, memory->settled_before, memory->now);
   if (events->concluded)
     events->concluded(memory->spec, {&report, action});
+  tell_moves();
   // Whatever is handed out is kept as a submission; evidence that comes later opens the change again.
   if (report.settled && memory->table.retire_if_quiet(report.key)) {
     memory->estate.forget(report.key);
@@ -213,14 +217,25 @@ void trace_state::acknowledge(const delivery_report& report) {
     memory->last_trace_id = done->trace->id.to_hex();
     memory->last_revision = done->trace->revision;
     memory->last_change_key = done->trace->change_key;
-    memory->last_export = memory->now;
+    memory->last_export = std::max(memory->last_export, memory->now);
   }
+  tell_moves();
   if (events->acknowledged)
     events->acknowledged(*done->trace, report);
   submit_waiting();
 }
 
+void trace_state::tell_moves() {
+  for (const auto& move : memory->table.take_moves())
+    if (events->moved)
+      events->moved(memory->spec, move);
+}
+
 void trace_state::publish_status() {
+  // Only up to the last export, so that the status of an idle Trace does not change all the time.
+  if (memory->exported_until < memory->last_export)
+    if (auto until = memory->table.nothing_pending_before(memory->last_export))
+      memory->exported_until = std::max(memory->exported_until, *until);
   trace_status status;
   status.namespace_name = memory->spec.namespace_name;
   status.name = memory->spec.name;
@@ -235,10 +250,13 @@ void trace_state::publish_status() {
   }
   status.books = memory->table.books();
   status.books.traces_waiting = memory->table.submissions_waiting();
+  if (!exporter && !problem.empty())
+    status.books.traces_stranded = status.books.traces_waiting;
   status.last_trace_id = memory->last_trace_id;
   status.last_revision = memory->last_revision;
   status.last_change_key = memory->last_change_key;
   status.last_export = memory->last_export;
+  status.exported_until = memory->exported_until;
   if (ever_published && status == published)
     return;
   if (auto to = caf::actor_cast<watcher_actor>(owner)) {

@@ -36,6 +36,8 @@ struct trace_events {
   /// A change was given up because there are more than --max-live-changes.
   std::function<void(const trace_resource&, const std::string& key)> overflowed;
   std::function<void(const completed_trace&, const delivery_report&)> acknowledged;
+  /// The books moved; the sums of these moves are those of trace_books.
+  std::function<void(const trace_resource&, const bucket_move&)> moved;
   std::function<std::int64_t()> stopwatch;
 };
 
@@ -53,6 +55,7 @@ struct trace_memory {
     last_revision = before.last_revision;
     last_change_key = before.last_change_key;
     last_export = before.last_export;
+    exported_until = before.exported_until;
   }
 
   /// Held while a message is handled: an actor that was asked to end may still be in the midst of one when
@@ -69,6 +72,7 @@ struct trace_memory {
   std::string last_revision;
   std::string last_change_key;
   timestamp last_export;
+  timestamp exported_until;
 };
 
 struct trace_state {
@@ -86,6 +90,7 @@ struct trace_state {
   void acknowledge(const delivery_report& report);
   void submit_waiting();
   void publish_status();
+  void tell_moves();
 
   trace_actor::pointer self;
   std::shared_ptr<trace_memory> memory;

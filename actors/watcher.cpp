@@ -22,7 +22,7 @@ std::string provider_of(const trace_resource& spec) {
 /// Whether the two specs follow the same things in the same way; status and generation apart.
 bool same_spec(trace_resource left, const trace_resource& right) {
   left.generation = right.generation;
-  left.last_export = right.last_export;
+  left.exported_until = right.exported_until;
   return left == right;
 }
 
@@ -48,7 +48,10 @@ watcher_actor::behavior_type watcher_state::make_behavior() {
       },
       [this](unbind_atom, const std::string& provider_name, const std::string& reason,
              const std::string& message) {
-        providers[provider_name] = {exporter_actor{}, reason, message};
+        if (reason.empty())
+          providers.erase(provider_name); // it is gone and nobody names it
+        else
+          providers[provider_name] = {exporter_actor{}, reason, message};
         for (const auto& [uid, what] : memory->traces)
           if (provider_of(*what.spec) == provider_name)
             bind(what);
@@ -137,6 +140,10 @@ void watcher_state::begin(followed_trace& what) {
   const auto& spec = what.spec;
   if (spec->suspend)
     return; // its status stays as it was, as Flux does it
+  if (!spec->refused.empty()) {
+    publish_problem(*spec, "InvalidSpec", spec->refused);
+    return;
+  }
   auto filter = message_filter(spec->inclusion_list, spec->exclusion_list);
   if (!filter) {
     publish_problem(*spec, "InvalidExpression", filter.error());

@@ -1,5 +1,6 @@
 #include "export/endpoint.hpp"
 
+#include "export/grpc_message.hpp"
 #include "export/text.hpp"
 
 #include <algorithm>
@@ -27,6 +28,12 @@ tl::unexpected<endpoint_error> wrong(std::string message) {
   return tl::unexpected{endpoint_error{std::move(message)}};
 }
 
+/// Whether a path is one of a protocol's own; any other may hold a key.
+bool may_be_shown(std::string_view path) {
+  return path.empty() || path == "/" || path == otlp_path || path == zipkin_path || path == "/api/traces" ||
+         path == grpc_export_path;
+}
+
 /// Returns the address as far as an error message may show it.
 std::string quoted(const address_parts& parts) {
   std::string out = "address \"";
@@ -35,7 +42,7 @@ std::string quoted(const address_parts& parts) {
   out += parts.host;
   if (parts.port != 0)
     out += ":" + std::to_string(parts.port);
-  return out + parts.path + "\"";
+  return out + (may_be_shown(parts.path) ? parts.path : "/…") + "\"";
 }
 
 bool is_host_character(char c) {
@@ -145,8 +152,24 @@ std::string_view to_string(protocol value) {
   return "unknown";
 }
 
+std::string_view hidden_path(std::string_view url) {
+  url = url.substr(0, url.find('?'));
+  auto path = url.find('/', url.find("://") + 3);
+  if (path == std::string_view::npos)
+    return {};
+  auto given = url.substr(path);
+  return may_be_shown(given) ? std::string_view{} : given;
+}
+
+std::string url_for_display(std::string_view url) {
+  auto shown = url.substr(0, url.find('?'));
+  auto hidden = hidden_path(url);
+  std::string out{shown.substr(0, shown.size() - hidden.size())};
+  return hidden.empty() ? out : out + "/…";
+}
+
 std::string endpoint::for_display() const {
-  return url.substr(0, url.find('?'));
+  return url_for_display(url);
 }
 
 tl::expected<endpoint, endpoint_error> resolve_endpoint(std::string_view type, std::string_view address) {

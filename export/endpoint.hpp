@@ -28,9 +28,16 @@ struct endpoint {
   std::string user_and_password;
 
   bool operator==(const endpoint&) const = default;
-  /// Returns the URL without its query, which may hold a key: for logs and error messages.
+  /// Returns the URL for logs and error messages: without its query, and with a path only where that is the
+  /// protocol's own. Both may hold a key, and the address may come from a Secret.
   std::string for_display() const;
 };
+
+/// Returns the path of a URL when it may hold a key, "" when it is a protocol's own or there is none.
+std::string_view hidden_path(std::string_view url);
+
+/// As endpoint::for_display().
+std::string url_for_display(std::string_view url);
 
 struct endpoint_error {
   std::string message; ///< names the input and the remedy, holds no user, password or query

@@ -91,6 +91,7 @@ http_sink::http_sink(runtime::http_loop& loop, std::string url, std::shared_ptr<
   secrets.add_user_and_password(options_.proxy_user_and_password);
   if (auto query = url_.find('?'); query != std::string::npos)
     secrets.add(std::string_view{url_}.substr(query + 1));
+  secrets.add(hidden_path(url_));
   shared_ = std::make_shared<const shared_parts>(
       shared_parts{read_answer, framing_, description(), std::move(secrets)});
 }
@@ -127,7 +128,7 @@ void http_sink::add_fixed_headers() {
 }
 
 std::string http_sink::description() const {
-  auto shown = url_.substr(0, url_.find('?'));
+  auto shown = url_for_display(url_);
   if (framing_ == http_framing::grpc)
     shown.resize(shown.size() - std::min(shown.size(), grpc_export_path.size())); // the same everywhere
   return shown;

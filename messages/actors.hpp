@@ -64,6 +64,7 @@ struct trace_books {
   std::uint64_t changes_dropped = 0;
   std::uint64_t changes_pending = 0; ///< open, settled and waiting for credit, or unacknowledged
   std::uint64_t traces_waiting = 0;  ///< settled, and without an answer of the backend yet
+  std::uint64_t traces_stranded = 0; ///< those of them that have no usable Provider
   std::uint64_t spans_exported = 0;
   std::uint64_t spans_late = 0; ///< already sent, and different by later evidence
   std::uint64_t restarts = 0;   ///< of revision actors
@@ -86,6 +87,8 @@ struct trace_status {
   std::string last_revision;
   std::string last_change_key;
   timestamp last_export;
+  /// What was quiet before needs no export by a later process; unknown before the first export.
+  timestamp exported_until;
 
   bool operator==(const trace_status&) const = default;
 };
@@ -113,7 +116,8 @@ struct controller_books {
   std::uint64_t observations_unrouted = 0;                       ///< no Trace is interested in their object
   std::vector<std::pair<std::string, trace_books>> traces;       ///< by "namespace/name"
   std::vector<std::pair<std::string, exporter_books>> exporters; ///< by "namespace/name" of the Provider
-  std::uint64_t restarts = 0;                                    ///< of actors other than revision actors
+  trace_books departed;       ///< of Traces that were deleted; what was pending then is dropped
+  std::uint64_t restarts = 0; ///< of actors other than revision actors
 };
 using controller_books_ptr = std::shared_ptr<const controller_books>;
 using trace_status_list_ptr = std::shared_ptr<const std::vector<trace_status>>;
@@ -133,6 +137,7 @@ struct provider_binding {
   exporter_setup_ptr setup; ///< null when the Provider cannot be used
   std::string problem;      ///< then: the reason, for the Trace's Ready condition
   std::string reason;       ///< then: in CamelCase, for example ProviderInvalid
+  bool forgotten = false;   ///< it is gone and nobody names it: nothing is kept of it
 };
 using provider_binding_ptr = std::shared_ptr<const provider_binding>;
 
@@ -222,23 +227,25 @@ using trace_actor = producer_actor::extend<
     caf::reacts_to<report_atom, change_report_ptr>>;
 
 /// Fans observations out to the trace actors that select them, and supervises those.
-using watcher_actor =
-    caf::typed_actor<caf::reacts_to<observe_atom, observation_batch_ptr, caf::timestamp>,
-                     // A Trace resource is new or changed.
-                     caf::reacts_to<apply_atom, trace_resource_ptr>,
-                     // A Trace resource is gone; its UID.
-                     caf::reacts_to<remove_atom, std::string>,
-                     // The Provider of that "namespace/name" has an exporter.
-                     caf::reacts_to<bind_atom, std::string, exporter_actor>,
-                     // The Provider of that "namespace/name" cannot be used: reason, message.
-                     caf::reacts_to<unbind_atom, std::string, std::string, std::string>,
-                     caf::reacts_to<tick_atom, caf::timestamp>,
-                     // From a trace actor: its status changed.
-                     caf::reacts_to<status_atom, trace_status_ptr>>;
+using watcher_actor = caf::typed_actor<caf::reacts_to<observe_atom, observation_batch_ptr, caf::timestamp>,
+                                       // A Trace resource is new or changed.
+                                       caf::reacts_to<apply_atom, trace_resource_ptr>,
+                                       // A Trace resource is gone; its UID.
+                                       caf::reacts_to<remove_atom, std::string>,
+                                       // The Provider of that "namespace/name" has an exporter.
+                                       caf::reacts_to<bind_atom, std::string, exporter_actor>,
+                                       // The Provider of that "namespace/name" cannot be used: reason,
+                                       // message. Without a reason: it is gone and nobody names it.
+                                       caf::reacts_to<unbind_atom, std::string, std::string, std::string>,
+                                       caf::reacts_to<tick_atom, caf::timestamp>,
+                                       // From a trace actor: its status changed.
+                                       caf::reacts_to<status_atom, trace_status_ptr>>;
 
 /// Writes the status of Trace resources, the latest state only, one write a resource at a time.
 using reporter_actor =
     caf::typed_actor<caf::reacts_to<status_atom, trace_status_ptr>,
+                     // The Trace of that "namespace/name" is gone.
+                     caf::reacts_to<remove_atom, std::string>,
                      // The write for that "namespace/name" has come to an end; "" or the error.
                      caf::reacts_to<sent_atom, std::string, std::string>,
                      caf::reacts_to<tick_atom, caf::timestamp>>;

@@ -55,8 +55,11 @@ struct trace_resource {
   bool suspend = false;
   bool include_drift = false;
   bool include_unused = false; ///< a revision that nothing takes is a one-span trace
-  /// status.lastExportedTrace.time of an earlier process: what settled later is not history.
-  std::optional<timestamp> last_export;
+  /// status.exportedUntil of an earlier process: what was active at that second or later is not history.
+  std::optional<timestamp> exported_until;
+  /// Why the spec cannot be read although the API server took it; "" when it can. Then only the names, the
+  /// UID and the generation are known.
+  std::string refused;
 
   bool operator==(const trace_resource&) const = default;
 };

@@ -100,6 +100,8 @@ metrics::metrics()
       watch_restarts(make_counter<2>(*registry_, "watch_restarts_total", "Watches begun anew, by cause.",
                                      {"resource", "reason"})),
       changes_opened(make_counter<0>(*registry_, "changes_opened_total", "Changes seen first.")),
+      changes(make_gauge<1>(*registry_, "changes", "Changes by where they are; the sum is what was opened.",
+                            {"state"})),
       changes_exported(make_counter<1>(*registry_, "changes_exported_total",
                                        "Changes whose trace a backend took.", {"outcome"})),
       changes_sampled(
@@ -107,7 +109,6 @@ metrics::metrics()
       changes_dropped(make_counter<1>(*registry_, "changes_dropped_total", "Changes given up.", {"reason"})),
       changes_history(make_counter<1>(*registry_, "changes_history_total",
                                       "Changes that had settled before the start.", {"reason"})),
-      changes_live(make_gauge<0>(*registry_, "changes_live", "Changes being followed.")),
       spans_exported(
           make_counter<1>(*registry_, "spans_exported_total", "Spans that a backend took.", {"provider"})),
       spans_dropped(

@@ -93,13 +93,14 @@ public:
   gauge_family<1> watch_state;      ///< watch_state{resource}: 1 while a watch is open, 0 otherwise
   counter_family<2> watch_restarts; ///< watch_restarts_total{resource,reason}
 
-  // -- changes; opened == exported + sampled + dropped + history + live, as of the last second --
-  counter_family<0> changes_opened;   ///< changes_opened_total
+  // -- changes; opened == the sum of the states, both taken from the books once a second --
+  counter_family<0> changes_opened; ///< changes_opened_total
+  gauge_family<1> changes;          ///< changes{state}: where they are
+  // Each time that a change comes to a state; one that is opened again may come to another.
   counter_family<1> changes_exported; ///< changes_exported_total{outcome}
-  counter_family<1> changes_sampled;  ///< changes_sampled_total{reason}: sampled out
+  counter_family<1> changes_sampled;  ///< changes_sampled_total{reason}: sampled out, or not selected
   counter_family<1> changes_dropped;  ///< changes_dropped_total{reason}
   counter_family<1> changes_history;  ///< changes_history_total{reason}: settled before the start
-  gauge_family<0> changes_live;       ///< changes_live
 
   // -- output; the provider is "namespace/name" --
   counter_family<1> spans_exported; ///< spans_exported_total{provider}

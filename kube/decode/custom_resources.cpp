@@ -111,8 +111,11 @@ trace_resource read_trace(const node& root) {
   read.suspend = spec.at("suspend").boolean();
   read.include_drift = spec.at("includeDrift").boolean();
   read.include_unused = spec.at("includeUnused").boolean();
-  if (auto exported = root.at("status").at("lastExportedTrace").at("time"); exported.present())
-    read.last_export = exported.time();
+  auto status = root.at("status");
+  if (auto until = status.at("exportedUntil"); until.present())
+    read.exported_until = until.time();
+  else if (auto last = status.at("lastExportedTrace").at("time"); last.present())
+    read.exported_until = last.time(); // as written by 0.1 before there was exportedUntil
   return read;
 }
 

@@ -25,7 +25,7 @@ bool balanced(const controller_books& books) {
   for (const auto& [name, exporter] : books.exporters)
     if (!adds_up(exporter))
       return false;
-  return true;
+  return adds_up(books.departed);
 }
 
 std::string books_json(const controller_books& books) {
@@ -33,20 +33,18 @@ std::string books_json(const controller_books& books) {
       {"observations", books.observations}, {"observationsUnrouted", books.observations_unrouted},
       {"actorRestarts", books.restarts},    {"balanced", balanced(books)},
       {"traces", nlohmann::json::object()}, {"exporters", nlohmann::json::object()}};
+  auto written = [](const trace_books& trace) {
+    return nlohmann::json{{"observations", trace.observations},      {"opened", trace.changes_opened},
+                          {"exported", trace.changes_exported},      {"history", trace.changes_history},
+                          {"sampledOut", trace.changes_sampled_out}, {"filtered", trace.changes_filtered},
+                          {"dropped", trace.changes_dropped},        {"pending", trace.changes_pending},
+                          {"waiting", trace.traces_waiting},         {"stranded", trace.traces_stranded},
+                          {"spansExported", trace.spans_exported},   {"spansLate", trace.spans_late},
+                          {"revisionRestarts", trace.restarts},      {"balanced", adds_up(trace)}};
+  };
   for (const auto& [name, trace] : books.traces)
-    out["traces"][name] = {{"observations", trace.observations},
-                           {"opened", trace.changes_opened},
-                           {"exported", trace.changes_exported},
-                           {"history", trace.changes_history},
-                           {"sampledOut", trace.changes_sampled_out},
-                           {"filtered", trace.changes_filtered},
-                           {"dropped", trace.changes_dropped},
-                           {"pending", trace.changes_pending},
-                           {"waiting", trace.traces_waiting},
-                           {"spansExported", trace.spans_exported},
-                           {"spansLate", trace.spans_late},
-                           {"revisionRestarts", trace.restarts},
-                           {"balanced", adds_up(trace)}};
+    out["traces"][name] = written(trace);
+  out["deletedTraces"] = written(books.departed);
   for (const auto& [name, exporter] : books.exporters)
     out["exporters"][name] = {
         {"submitted", exporter.spans_submitted}, {"delivered", exporter.spans_delivered},

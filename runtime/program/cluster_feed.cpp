@@ -13,10 +13,12 @@ struct object_name {
   std::string namespace_name;
   std::string name;
   std::string uid;
+  std::int64_t generation = 0;
 };
 
-/// A deletion may come with metadata only, so the spec must not be asked for. Empty where that fails.
-object_name name_of_deleted(std::string_view json) {
+/// Reads the metadata alone: a deletion may come with nothing else, and a broken spec must not be asked for.
+/// Empty where that fails.
+object_name name_in(std::string_view json) {
   auto object = nlohmann::json::parse(json, nullptr, false);
   auto text = [&](const char* key) {
     auto place = nlohmann::json::json_pointer{std::string{"/metadata/"} + key};
@@ -24,7 +26,25 @@ object_name name_of_deleted(std::string_view json) {
                ? object[place].get<std::string>()
                : std::string{};
   };
-  return {text("namespace"), text("name"), text("uid")};
+  object_name out{text("namespace"), text("name"), text("uid")};
+  if (constexpr auto place = "/metadata/generation"; object.is_object()) {
+    auto pointer = nlohmann::json::json_pointer{place};
+    if (object.contains(pointer) && object[pointer].is_number_integer())
+      out.generation = object[pointer].get<std::int64_t>();
+  }
+  return out;
+}
+
+trace_resource refused_trace(std::string_view json, const kube::decode_error& error) {
+  auto known = name_in(json);
+  trace_resource out;
+  out.namespace_name = std::move(known.namespace_name);
+  out.name = std::move(known.name);
+  out.uid = std::move(known.uid);
+  out.generation = known.generation;
+  out.refused = (error.place.empty() ? std::string{"the object"} : error.place) + ' ' + error.problem +
+                "; correct it and apply the Trace again";
+  return out;
 }
 
 } // namespace
@@ -40,7 +60,7 @@ void cluster_feed::on_object(const kube::resource_ref& resource, kube::watch_typ
   if (out_.counted)
     out_.counted(resource.kind, "watch");
   if (type == kube::watch_type::deleted && (resource.kind == "Trace" || resource.kind == "Provider")) {
-    auto gone = name_of_deleted(object_json);
+    auto gone = name_in(object_json);
     if (resource.kind == "Trace")
       out_.trace_gone(std::move(gone.uid));
     else
@@ -50,7 +70,7 @@ void cluster_feed::on_object(const kube::resource_ref& resource, kube::watch_typ
   if (resource.kind == "Trace") {
     auto decoded = decoder_.decode_trace(object_json);
     if (!decoded)
-      out_.bad_trace(object_json, decoded.error());
+      out_.bad_trace(refused_trace(object_json, decoded.error()), decoded.error());
     else
       out_.trace(std::move(*decoded), object_json);
     return;

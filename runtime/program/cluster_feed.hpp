@@ -26,8 +26,9 @@ public:
     std::function<void(std::string namespace_name, std::string name)> provider_gone;
     /// An object could not be read: its kind, its name, the problem.
     std::function<void(std::string_view kind, std::string_view object, std::string_view problem)> broken;
-    /// A Trace's spec cannot be read although the API server took it.
-    std::function<void(std::string_view json, const kube::decode_error&)> bad_trace;
+    /// A Trace's spec cannot be read although the API server took it. What is known of it comes with the
+    /// reason; its UID is empty when not even that can be read.
+    std::function<void(trace_resource refused, const kube::decode_error&)> bad_trace;
     std::function<void(const kube::resource_ref&, kube::reflector_status, std::string_view reason)> state;
     /// Every kind has been listed, or is not served, or refused. Called once.
     std::function<void()> synced;

@@ -58,7 +58,22 @@ void cluster_writer::patch_trace_status(const std::string& namespace_name, const
   request.body = std::move(body);
   request.total_timeout = request_limit;
   request.on_done = [done = std::move(done)](const http_result& result) {
-    done(result.ok() || result.status == 404 ? std::string{} : reason_of(result));
+    // Gone, or another object of the same name (409 for the UID in the patch): nothing is to be written.
+    done(result.ok() || result.status == 404 || result.status == 409 ? std::string{} : reason_of(result));
+  };
+  target_.send(std::move(request));
+}
+
+void cluster_writer::post_event(const std::string& namespace_name, std::string body,
+                                std::function<void(std::string error)> done) {
+  http_request request;
+  request.method = "POST";
+  request.url = kube::collection_path({"", "v1", "Event", "events"}, namespace_name);
+  request.headers = {"Content-Type: application/json", "Accept: application/json"};
+  request.body = std::move(body);
+  request.total_timeout = request_limit;
+  request.on_done = [done = std::move(done)](const http_result& result) {
+    done(result.ok() ? std::string{} : reason_of(result));
   };
   target_.send(std::move(request));
 }

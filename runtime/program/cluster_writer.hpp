@@ -26,6 +26,10 @@ public:
                           std::function<void(std::string error)> done);
 
   /// Reads a Secret; `done` is called on the loop's thread.
+  /// Posts a core/v1 Event; `done` gets "" or why not.
+  void post_event(const std::string& namespace_name, std::string body,
+                  std::function<void(std::string error)> done);
+
   void read_secret(const std::string& namespace_name, const std::string& name,
                    std::function<void(provider_registry::secret_result)> done);
 

@@ -55,6 +55,20 @@ std::function<double()> random_source() {
   };
 }
 
+/// What /debug/books has of each Trace, as the label of a metric.
+constexpr std::pair<const char*, std::uint64_t trace_books::*> change_states[] = {
+    {"pending", &trace_books::changes_pending},       {"exported", &trace_books::changes_exported},
+    {"history", &trace_books::changes_history},       {"sampled_out", &trace_books::changes_sampled_out},
+    {"not_selected", &trace_books::changes_filtered}, {"dropped", &trace_books::changes_dropped}};
+
+/// Over all Traces, deleted ones too.
+std::uint64_t sum_of(const controller_books& books, std::uint64_t trace_books::*what) {
+  auto out = books.departed.*what;
+  for (const auto& [name, trace] : books.traces)
+    out += trace.*what;
+  return out;
+}
+
 server_response answer(int status, std::string text) {
   server_response out;
   out.status = status;
@@ -110,6 +124,14 @@ struct controller_process::impl {
   exporting::export_environment environment = exporting::read_export_environment(environment_value);
   std::function<double()> random = random_source();
   status_patches patches;
+  trace_warnings warnings{[this](const std::string& namespace_name, std::string event) {
+                            writer.post_event(namespace_name, std::move(event),
+                                              [this](const std::string& error) {
+                                                if (!error.empty())
+                                                  log.error("an Event cannot be posted", {{"error", error}});
+                                              });
+                          },
+                          wall_clock};
 
   actor_runtime actors_;
   controller_actor root;
@@ -156,7 +178,7 @@ void controller_process::impl::start_actors() {
   setup.watching.no_cross_namespace_refs = options.no_cross_namespace_refs;
   setup.watching.max_live_changes = options.pool.max_live_changes;
   setup.began = wall_clock();
-  setup.events = make_observers(log.named("traces"), counters);
+  setup.events = make_observers(log.named("traces"), counters, warnings);
   setup.crashed = [this](const std::string& actor, const std::string& error) {
     counters.actor_restarts.add(1, actor.substr(0, actor.find(' ')));
     log.error("an actor crashed and is started again", {{"actor", actor}, {"error", error}});
@@ -177,17 +199,13 @@ void controller_process::impl::start_actors() {
 }
 
 void controller_process::impl::publish(controller_books_ptr latest) {
-  std::uint64_t opened = 0;
-  std::uint64_t live = 0;
-  for (const auto& [name, trace] : latest->traces) {
-    opened += trace.changes_opened;
-    live += trace.changes_pending;
-  }
+  auto opened = sum_of(*latest, &trace_books::changes_opened);
+  for (const auto& [state, of] : change_states)
+    counters.changes.set(static_cast<double>(sum_of(*latest, of)), state);
   for (const auto& [name, exporter] : latest->exporters) {
     counters.export_queue_spans.set(static_cast<double>(exporter.spans_pending), name);
     counters.export_queue_bytes.set(static_cast<double>(exporter.bytes_pending), name);
   }
-  counters.changes_live.set(static_cast<double>(live));
   if (opened > opened_before)
     counters.changes_opened.add(static_cast<double>(opened - opened_before));
   opened_before = opened;
@@ -247,7 +265,7 @@ provider_registry::outside controller_process::impl::registry_outside() {
   provider_registry::outside out;
   out.clock = wall_clock;
   out.bind = [this](provider_binding_ptr binding) {
-    if (!binding->setup)
+    if (!binding->setup && !binding->forgotten)
       log.error("a provider cannot be used", {{"provider", binding->namespace_name + '/' + binding->name},
                                               {"reason", binding->reason},
                                               {"error", binding->problem}});
@@ -275,12 +293,18 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
   };
   out.trace_gone = [this](const std::string& uid) {
     patches.gone(uid);
+    warnings.gone(uid);
     registry->reference(uid, {});
     caf::anon_send(root, remove_atom_v, uid);
   };
-  out.bad_trace = [this](std::string_view, const kube::decode_error& error) {
+  out.bad_trace = [this](trace_resource refused, const kube::decode_error& error) {
     counters.decode_errors.add(1, "Trace");
     log.error("a Trace cannot be followed", {{"trace", error.object}, {"error", error.to_string()}});
+    if (refused.uid.empty())
+      return;
+    registry->reference(refused.uid, {});
+    caf::anon_send(root, apply_atom_v,
+                   trace_resource_ptr{std::make_shared<trace_resource>(std::move(refused))});
   };
   out.provider = [this](provider_resource provider) { registry->apply(std::move(provider)); };
   out.provider_gone = [this](const std::string& namespace_name, const std::string& name) {
@@ -425,26 +449,25 @@ bool controller_process::drain() {
     one->stop();
   own.loop.post([&own] { own.feed->flush(); });
   auto deadline = std::chrono::steady_clock::now() + own.options.shutdown_timeout;
-  // Settled traces, with an exporter or still waiting for one.
-  auto waiting = [](const controller_books& books) {
+  auto sum = [](const controller_books& books, std::uint64_t trace_books::*what) {
     std::uint64_t out = 0;
     for (const auto& [name, trace] : books.traces)
-      out += trace.traces_waiting;
+      out += trace.*what;
     return out;
   };
   std::unique_lock guard{own.mutex};
   // Two more publications, so that what was under way when watching ended is in the books.
   auto enough = own.books_seen + 2;
-  own.changed.wait_until(guard, deadline,
-                         [&] { return own.books_seen >= enough && own.books && waiting(*own.books) == 0; });
+  own.changed.wait_until(guard, deadline, [&] {
+    // What has no usable Provider will get none while the process ends.
+    return own.books_seen >= enough && own.books &&
+           sum(*own.books, &trace_books::traces_waiting) == sum(*own.books, &trace_books::traces_stranded);
+  });
   auto latest = own.books;
   guard.unlock();
-  auto left = latest ? waiting(*latest) : 0;
+  auto left = latest ? sum(*latest, &trace_books::traces_waiting) : 0;
+  auto open = latest ? sum(*latest, &trace_books::changes_pending) : 0;
   std::uint64_t spans = 0;
-  std::uint64_t open = 0;
-  if (latest)
-    for (const auto& [name, trace] : latest->traces)
-      open += trace.changes_pending;
   if (latest)
     for (const auto& [name, exporter] : latest->exporters)
       spans += exporter.spans_pending;

@@ -16,20 +16,6 @@ void conclude(const logger& log, const metrics& counters, const trace_resource& 
   const auto& report = *change.report;
   counters.assembly_duration.observe(seconds_of(report.assembly_time));
   using actors::settle_action;
-  switch (change.action) {
-  case settle_action::history:
-    counters.changes_history.add(1, "settled_before_start");
-    break;
-  case settle_action::sampled_out:
-    counters.changes_sampled.add(1, "ratio");
-    break;
-  case settle_action::filtered:
-    counters.changes_sampled.add(1, "not_selected");
-    break;
-  case settle_action::submit:
-  case settle_action::nothing_new:
-    break;
-  }
   if (report.settled && change.action != settle_action::nothing_new)
     log.info("change settled", {{"trace", spec.namespace_name + '/' + spec.name},
                                 {"change", report.key},
@@ -39,9 +25,35 @@ void conclude(const logger& log, const metrics& counters, const trace_resource& 
                                 {"observations", report.observations}});
 }
 
+void count(const metrics& counters, const actors::bucket_move& move) {
+  switch (move.to) {
+  case actors::change_bucket::exported:
+    return counters.changes_exported.add(1, move.label);
+  case actors::change_bucket::history:
+    return counters.changes_history.add(1, move.label);
+  case actors::change_bucket::sampled_out:
+  case actors::change_bucket::filtered:
+    return counters.changes_sampled.add(1, move.label);
+  case actors::change_bucket::dropped:
+    return counters.changes_dropped.add(1, move.label);
+  case actors::change_bucket::pending:
+    break;
+  }
+}
+
+std::string why_dropped(const actors::bucket_move& move) {
+  auto out = "the trace of " + move.key + " is lost: ";
+  if (move.label == "refused")
+    return out + "the backend refused it: " + move.detail;
+  if (move.label == "max_live_changes")
+    return out + "more changes are open than --max-live-changes allows";
+  return out + "its assembly keeps crashing, the log has its ledger; please report it";
+}
+
 } // namespace
 
-std::shared_ptr<const actors::trace_events> make_observers(logger log, const metrics& counters) {
+std::shared_ptr<const actors::trace_events> make_observers(logger log, const metrics& counters,
+                                                           trace_warnings& warnings) {
   auto out = std::make_shared<actors::trace_events>();
   out->concluded = [log, &counters](const trace_resource& spec, const actors::settled_change& change) {
     conclude(log, counters, spec, change);
@@ -58,7 +70,6 @@ std::shared_ptr<const actors::trace_events> make_observers(logger log, const met
                {"observations", ledger.size()}});
     if (!dropped)
       return;
-    counters.changes_dropped.add(1, "assembly_crashed");
     // The ledger, so that the crash can be reported and reproduced.
     for (const auto& fact : ledger)
       log.error("ledger of the dropped change", {{"change", key}, {"observation", fact->identity()}});
@@ -68,15 +79,12 @@ std::shared_ptr<const actors::trace_events> make_observers(logger log, const met
     log.error("a trace actor crashed and is started again",
               {{"trace", spec.namespace_name + '/' + spec.name}, {"error", error}});
   };
-  out->overflowed = [log, &counters](const trace_resource& spec, const std::string& key) {
-    counters.changes_dropped.add(1, "max_live_changes");
+  out->overflowed = [log](const trace_resource& spec, const std::string& key) {
     log.error("a change was dropped: more than --max-live-changes are open",
               {{"trace", spec.namespace_name + '/' + spec.name}, {"change", key}});
   };
   out->acknowledged = [log, &counters](const completed_trace& trace, const delivery_report& report) {
     if (report.delivered) {
-      if (!trace.addition)
-        counters.changes_exported.add(1, trace.outcome);
       counters.settle_to_export.observe(seconds_of(wall_clock() - trace.settled_at));
       log.info("trace exported", {{"trace", trace.trace_namespace + '/' + trace.trace_name},
                                   {"change", trace.change_key},
@@ -85,13 +93,16 @@ std::shared_ptr<const actors::trace_events> make_observers(logger log, const met
                                   {"spans", trace.spans.size()},
                                   {"addition", trace.addition}});
     } else {
-      if (!trace.addition)
-        counters.changes_dropped.add(1, "refused");
       log.error("the backend refused a trace", {{"trace", trace.trace_namespace + '/' + trace.trace_name},
                                                 {"change", trace.change_key},
                                                 {"traceID", trace.id.to_hex()},
                                                 {"error", report.reason}});
     }
+  };
+  out->moved = [&counters, &warnings](const trace_resource& spec, const actors::bucket_move& move) {
+    count(counters, move);
+    if (move.to == actors::change_bucket::dropped)
+      warnings.warn(spec, "ChangeDropped", why_dropped(move));
   };
   out->stopwatch = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
   return out;

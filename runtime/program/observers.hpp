@@ -5,12 +5,15 @@
 #include "actors/trace.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/metrics.hpp"
+#include "runtime/program/trace_warnings.hpp"
 
 #include <memory>
 
 namespace tc::runtime {
 
-/// Returns observers that count and log. `counters` must outlive the actors.
-std::shared_ptr<const actors::trace_events> make_observers(logger log, const metrics& counters);
+/// Returns observers that count, log, and warn of changes that were lost. `counters` and `warnings` must
+/// outlive the actors.
+std::shared_ptr<const actors::trace_events> make_observers(logger log, const metrics& counters,
+                                                           trace_warnings& warnings);
 
 } // namespace tc::runtime

@@ -36,10 +36,12 @@ void provider_registry::remove(const std::string& namespace_name, const std::str
         key, found->second,
         {"ProviderNotFound", "Provider '" + key + "' does not exist; what settles meanwhile waits for it"});
   else
-    entries_.erase(found);
+    forget(key);
 }
 
 void provider_registry::reference(const std::string& trace_uid, const std::string& provider) {
+  if (provider.empty() && provider_of_trace_.count(trace_uid) == 0)
+    return;
   auto& named = provider_of_trace_[trace_uid];
   if (named == provider)
     return;
@@ -59,7 +61,15 @@ void provider_registry::reference(const std::string& trace_uid, const std::strin
 void provider_registry::forget_if_unused(const std::string& key) {
   if (auto found = entries_.find(key);
       found != entries_.end() && !found->second.resource && found->second.users.empty())
-    entries_.erase(found);
+    forget(key);
+}
+
+void provider_registry::forget(const std::string& key) {
+  entries_.erase(key);
+  auto binding = std::make_shared<provider_binding>();
+  std::tie(binding->namespace_name, binding->name) = split(key);
+  binding->forgotten = true;
+  outside_.bind(std::move(binding));
 }
 
 void provider_registry::tick() {

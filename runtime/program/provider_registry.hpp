@@ -71,6 +71,7 @@ private:
                 provider_secrets secrets, std::optional<provider_problem> problem);
   void resolved(const std::string& key, entry& what, const provider_resource& resource,
                 provider_secrets secrets, std::optional<provider_problem> problem);
+  void forget(const std::string& key);
   void forget_if_unused(const std::string& key);
   void announce_problem(const std::string& key, entry& what, provider_problem problem);
 

@@ -1,5 +1,7 @@
 #include "runtime/program/status_patches.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 namespace tc::runtime {
@@ -43,12 +45,18 @@ void status_patches::seen(std::string_view trace_json) {
 void status_patches::gone(const std::string& uid) {
   std::lock_guard guard{mutex_};
   conditions_.erase(uid);
+  gone_.push_back(uid);
+  if (gone_.size() > most_gone)
+    gone_.pop_front();
 }
 
 std::string status_patches::patch_for(const trace_status& status, timestamp now) {
   auto conditions = nlohmann::json::array();
   std::lock_guard guard{mutex_};
-  auto& known = conditions_[status.uid];
+  // A last status of a Trace that is gone already: nothing is kept of it.
+  std::map<std::string, known_condition> of_nobody;
+  bool gone = std::find(gone_.begin(), gone_.end(), status.uid) != gone_.end();
+  auto& known = gone ? of_nobody : conditions_[status.uid];
   auto add = [&](const char* type, bool value, const std::string& reason, const std::string& message) {
     std::string text = value ? "True" : "False";
     auto& before = known[type];
@@ -80,8 +88,14 @@ std::string status_patches::patch_for(const trace_status& status, timestamp now)
                                  {"revision", status.last_revision},
                                  {"changeKey", status.last_change_key},
                                  {"time", whole_seconds(status.last_export)}};
-  return nlohmann::json{{"status", std::move(body)}}.dump(-1, ' ', false,
-                                                          nlohmann::json::error_handler_t::replace);
+  if (is_known(status.exported_until))
+    body["exportedUntil"] = whole_seconds(status.exported_until);
+  // The UID keeps the status of a Trace from one that was created under its name meanwhile: the API server
+  // answers 409.
+  nlohmann::json patch{{"status", std::move(body)}};
+  if (!status.uid.empty())
+    patch["metadata"] = {{"uid", status.uid}};
+  return patch.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 } // namespace tc::runtime

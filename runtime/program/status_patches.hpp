@@ -5,6 +5,7 @@
 
 #include "messages/actors.hpp"
 
+#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
@@ -28,7 +29,10 @@ private:
     std::string transition; ///< RFC 3339
   };
 
+  static constexpr std::size_t most_gone = 256;
+
   std::mutex mutex_;
+  std::deque<std::string> gone_; ///< UIDs of the latest Traces that were deleted
   std::map<std::string, std::map<std::string, known_condition>> conditions_; ///< by UID, by type
 };
 

@@ -148,7 +148,7 @@ TEST_F(ChangeTable, WhatHadSettledBeforeWatchingBeganIsHistory) {
 
 TEST_F(ChangeTable, WhatIsNewerThanTheLastExportIsNotHistory) {
   open();
-  spec.last_export = noon - 10min;
+  spec.exported_until = noon - 10min;
   EXPECT_EQ(conclude(settled({make_span(1)}, noon - 6min)), settle_action::submit);
 }
 
@@ -206,6 +206,71 @@ TEST_F(ChangeTable, DropsTheQuietestWhenThereAreTooMany) {
   EXPECT_EQ(table.drop_quietest(), "key");
   EXPECT_EQ(table.books().changes_dropped, 1u);
   expect_balance();
+}
+
+TEST_F(ChangeTable, ABusyChangeDoesNotKeepOthersFromBeingForgotten) {
+  open();
+  table.take_due(noon + 10s);
+  conclude(settled({make_span(1)}));
+  table.acknowledge(delivered(table.next_to_submit()->number));
+  table.note_news(*table.open("other").first, noon, spec.settle_after);
+  table.take_due(noon + 10s);
+  auto other = settled({make_span(2)});
+  other.key = "other";
+  conclude(other);
+  table.acknowledge(delivered(table.next_to_submit()->number));
+  open(noon + 90min); // news of the first
+  EXPECT_THAT(table.forget_old(noon + 2h), ElementsAre("other"));
+  EXPECT_NE(table.find("key"), nullptr);
+}
+
+TEST_F(ChangeTable, APartOfAnOpenChangeIsNoExportOfIt) {
+  open();
+  auto part = settled({make_span(1)});
+  part.settled = false;
+  EXPECT_EQ(conclude(part), settle_action::submit);
+  table.acknowledge(delivered(table.next_to_submit()->number));
+  EXPECT_EQ(table.books().changes_exported, 0u);
+  EXPECT_THAT(table.take_moves(), IsEmpty());
+  conclude(settled({make_span(1), make_span(2)}));
+  table.acknowledge(delivered(table.next_to_submit()->number));
+  EXPECT_EQ(table.books().changes_exported, 1u);
+  auto moves = table.take_moves();
+  ASSERT_EQ(moves.size(), 1u);
+  EXPECT_EQ(moves[0].to, change_bucket::exported);
+  expect_balance();
+}
+
+TEST_F(ChangeTable, MovesSayWhyAndAreToldOnce) {
+  open();
+  conclude(settled({make_span(1)}, noon - 6min));
+  auto moves = table.take_moves();
+  ASSERT_EQ(moves.size(), 1u);
+  EXPECT_EQ(moves[0].key, "key");
+  EXPECT_EQ(moves[0].to, change_bucket::history);
+  EXPECT_EQ(moves[0].label, "settled_before_start");
+  conclude(settled({make_span(1)}, noon - 6min));
+  EXPECT_THAT(table.take_moves(), IsEmpty());
+}
+
+TEST_F(ChangeTable, NothingIsDoneWithBeforeTheOldestPendingChange) {
+  EXPECT_EQ(table.nothing_pending_before(noon), noon);
+  open();
+  EXPECT_EQ(table.nothing_pending_before(noon), std::nullopt); // a list brought it: it may be old
+  table.find("key")->opened_at = noon - 1s;
+  EXPECT_EQ(table.nothing_pending_before(noon), noon - 61s);
+  auto report = settled({make_span(1)});
+  report.first_activity = noon - 3h;
+  conclude(report);
+  EXPECT_EQ(table.nothing_pending_before(noon), noon - 3h); // settled, and not yet acknowledged
+  table.acknowledge(delivered(table.next_to_submit()->number));
+  EXPECT_EQ(table.nothing_pending_before(noon + 1s), noon + 1s);
+}
+
+TEST_F(ChangeTable, ActivityInTheSecondOfTheLastExportIsNotHistory) {
+  open();
+  spec.exported_until = noon - 6min;
+  EXPECT_EQ(conclude(settled({make_span(1)}, noon - 6min)), settle_action::submit);
 }
 
 } // namespace

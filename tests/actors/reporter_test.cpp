@@ -92,6 +92,71 @@ TEST_F(Reporting, ABadExpressionStallsItsTraceAndNoOther) {
   EXPECT_FALSE(here->backend->spans.empty());
 }
 
+TEST_F(Reporting, ATraceThatCannotBeReadIsStalledUntilItCan) {
+  auto facts = recorded("s01-three-kustomizations");
+  start(facts.front()->received_at);
+  here->system->apply(binding_to(setup_for(here->backend)));
+  trace_resource refused;
+  refused.namespace_name = "flux-system";
+  refused.name = refused.uid = "all";
+  refused.generation = 1;
+  refused.refused = "spec.timeout is no duration";
+  here->system->apply(std::make_shared<trace_resource>(refused));
+  here->system->advance(here->system->now() + 5s);
+  ASSERT_FALSE(writes.empty());
+  EXPECT_TRUE(writes.back().stalled);
+  EXPECT_EQ(writes.back().reason, "InvalidSpec");
+  EXPECT_EQ(writes.back().message, refused.refused);
+  EXPECT_EQ(writes.back().generation, 1);
+  here->system->apply(everything());
+  here->play(facts);
+  EXPECT_TRUE(here->system->settle(1min));
+  EXPECT_TRUE(writes.back().ready);
+  EXPECT_FALSE(here->backend->spans.empty());
+  // And what worked stops when it can no longer be read.
+  here->system->apply(std::make_shared<trace_resource>(refused));
+  here->system->advance(here->system->now() + 5s);
+  EXPECT_TRUE(writes.back().stalled);
+}
+
+TEST_F(Reporting, WhatIsExportedMovesTheTimeAfterWhichARestartBegins) {
+  auto facts = recorded("s01-three-kustomizations");
+  start(facts.front()->received_at);
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->apply(everything());
+  here->play(facts);
+  EXPECT_TRUE(here->system->settle(1min));
+  here->system->advance(here->system->now() + 30s);
+  EXPECT_TRUE(is_known(writes.back().exported_until));
+  EXPECT_LE(writes.back().exported_until, writes.back().last_export);
+  for (std::size_t i = 1; i < writes.size(); ++i)
+    EXPECT_LE(writes[i - 1].exported_until, writes[i].exported_until);
+}
+
+TEST_F(Reporting, ADeletedTraceLeavesItsBooksAndNothingElse) {
+  auto facts = recorded("s01-three-kustomizations");
+  start(facts.front()->received_at);
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->apply(everything());
+  here->play(facts);
+  EXPECT_TRUE(here->system->settle(1min));
+  here->system->remove("all");
+  auto written = writes.size();
+  here->system->advance(here->system->now() + 1min);
+  auto books = here->system->books();
+  EXPECT_TRUE(books->traces.empty());
+  EXPECT_EQ(books->departed.changes_exported, 3u);
+  expect_balance(*books);
+  EXPECT_EQ(writes.size(), written);
+  // Another one under its name has a status of its own, at once.
+  auto again = *everything();
+  again.uid = "again";
+  here->system->apply(std::make_shared<trace_resource>(again));
+  here->system->advance(here->system->now() + 2s);
+  ASSERT_GT(writes.size(), written);
+  EXPECT_EQ(writes.back().uid, "again");
+}
+
 TEST_F(Reporting, CountsAloneAreWrittenSeldom) {
   auto facts = recorded("s10-noisy");
   start(facts.front()->received_at);

@@ -5,7 +5,9 @@
 namespace tc::actors::test {
 
 void expect_balance(const controller_books& books) {
-  for (const auto& [name, trace] : books.traces) {
+  auto traces = books.traces;
+  traces.emplace_back("deleted", books.departed);
+  for (const auto& [name, trace] : traces) {
     SCOPED_TRACE(name);
     EXPECT_EQ(trace.changes_opened, trace.changes_exported + trace.changes_history +
                                         trace.changes_sampled_out + trace.changes_filtered +

@@ -130,10 +130,16 @@ def status(client):
         "observedGeneration": 1, "activeChanges": 1, "exportedChanges": 2, "sampledChanges": 0, "droppedChanges": 0,
         "lastExportedTrace": {"traceID": "0" * 31 + "1", "changeKey": "sha1:" + "a" * 40, "revision": "main@sha1:" + "a" * 40,
                               "time": "2026-01-02T03:04:05Z"},
+        "exportedUntil": "2026-01-02T03:04:05Z",
         "conditions": [{"type": "Ready", "status": "True", "observedGeneration": 1, "reason": "Succeeded", "message": "tracing",
                         "lastTransitionTime": "2026-01-02T03:04:05Z"}]})
     trace = client.get("Trace", "default", "webapp")
-    check("the status keeps every field", len(trace["status"]) == 7 and len(trace["status"]["lastExportedTrace"]) == 4, trace["status"])
+    check("the status keeps every field", len(trace["status"]) == 8 and len(trace["status"]["lastExportedTrace"]) == 4, trace["status"])
+    try:
+        client.patch("Trace", "default", "webapp", {"metadata": {"uid": "00000000-0000-0000-0000-000000000000"}, "status": {"activeChanges": 9}}, "status")
+        check("a status patch for another UID is refused", False, "it was accepted")
+    except Refused as error:
+        check("a status patch for another UID is refused", "uid" in str(error).lower(), error)
     check("a status patch leaves the generation alone", trace["metadata"]["generation"] == 1, trace["metadata"])
     table = client_table(client, "traces")
     check("kubectl shows Age, Ready, Status, Last Trace", table["columns"] == ["Name", "Age", "Ready", "Status", "Last Trace"], table["columns"])

@@ -306,6 +306,10 @@ TEST_F(sending, shows_no_credential_though_the_backend_repeats_them_all) {
   }
   auto sink = make_sink(loop_, resolve_endpoint("otel", address).value(), options);
   EXPECT_EQ(sink->description(), "http://127.0.0.1:" + std::to_string(server.port()) + "/v1/traces");
+  // A path that is not the protocol's own may be a key as well.
+  auto by_path = send_to("http://127.0.0.1:" + std::to_string(server.port()) + "/in/s3cr3t-path");
+  EXPECT_THAT(by_path.message, HasSubstr("/…"));
+  EXPECT_THAT(by_path.message, Not(HasSubstr("s3cr3t")));
   // Nor when there is no answer at all.
   options.proxy = "http://127.0.0.1:1";
   options.proxy_user_and_password = "bob:builder1";

@@ -59,8 +59,9 @@ struct cluster_feed_test : ::testing::Test {
     out.broken = [this](std::string_view kind, std::string_view name, std::string_view problem) {
       told.push_back("broken " + std::string{kind} + ' ' + std::string{name} + ": " + std::string{problem});
     };
-    out.bad_trace = [this](std::string_view, const kube::decode_error& error) {
-      told.push_back("bad trace " + error.to_string());
+    out.bad_trace = [this](const trace_resource& refused, const kube::decode_error&) {
+      told.push_back("bad trace " + refused.namespace_name + '/' + refused.name + ' ' + refused.uid + ' ' +
+                     std::to_string(refused.generation) + ": " + refused.refused);
     };
     out.synced = [this] { told.push_back("synced"); };
     return out;
@@ -119,7 +120,7 @@ TEST_F(cluster_feed_test, a_broken_object_is_reported_and_the_next_one_read) {
   EXPECT_THAT(batches, ElementsAre(1U));
   EXPECT_THAT(told,
               ElementsAre(HasSubstr("broken Kustomization"), HasSubstr("broken Provider Provider/apps/p"),
-                          HasSubstr("bad trace Trace/apps/t"), "broken Kustomization apps/x: too large"));
+                          HasSubstr("bad trace apps/t "), "broken Kustomization apps/x: too large"));
 }
 
 TEST_F(cluster_feed_test, the_first_lists_are_complete_once_and_what_was_listed_is_told_before) {

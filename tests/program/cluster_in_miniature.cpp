@@ -69,6 +69,11 @@ scripted_response cluster_in_miniature::answer(const scripted_request& request) 
   std::lock_guard guard{mutex_};
   if (request.method == "PATCH")
     return patch(request);
+  if (request.method == "POST" && request.path() == "/api/v1/namespaces/flux-system/events") {
+    events_.push_back(json::parse(request.body));
+    changed_.notify_all();
+    return scripted_response::json(request.body, 201);
+  }
   auto path = request.path();
   if (auto found = collections_.find(path); found != collections_.end()) {
     if (request.query("watch") == "true")
@@ -132,6 +137,12 @@ scripted_response cluster_in_miniature::patch(const scripted_request& request) {
 bool cluster_in_miniature::wait_for_status(const std::function<bool(const json& status)>& wanted) {
   std::unique_lock guard{mutex_};
   return changed_.wait_for(guard, generous_limit, [&] { return wanted(status_); });
+}
+
+json cluster_in_miniature::wait_for_event() {
+  std::unique_lock guard{mutex_};
+  changed_.wait_for(guard, generous_limit, [&] { return !events_.empty(); });
+  return events_.empty() ? json{} : events_.front();
 }
 
 json cluster_in_miniature::status() const {

@@ -25,6 +25,8 @@ public:
   void put(nlohmann::json object);
   /// Waits until the status of the only Trace is as wanted. Returns false after generous_limit.
   bool wait_for_status(const std::function<bool(const nlohmann::json& status)>& wanted);
+  /// Waits for the first Event that is posted, and returns it; null after generous_limit.
+  nlohmann::json wait_for_event();
   /// Returns the status that was patched last.
   nlohmann::json status() const;
 
@@ -32,6 +34,8 @@ public:
   const scripted_server& server() const { return *server_; }
 
 private:
+  std::vector<nlohmann::json> events_;
+
   struct collection {
     std::string api_version;
     std::string kind;

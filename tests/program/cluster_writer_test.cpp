@@ -99,3 +99,10 @@ TEST_F(cluster_writer_test, why_a_secret_cannot_be_had) {
   answer = scripted_response::json(R"({"kind":"Secret","data":{"a":"aGVsbG8="}})");
   EXPECT_EQ(read()->at("a"), "hello");
 }
+
+TEST_F(cluster_writer_test, a_status_for_a_trace_that_another_one_replaced_is_no_error) {
+  answer = scripted_response::json(
+      R"({"kind":"Status","message":"Precondition failed: UID in precondition: a, UID in object meta: b"})",
+      409);
+  EXPECT_EQ(patch(), "");
+}

@@ -174,6 +174,10 @@ protected:
     EXPECT_THAT(metrics_text(),
                 HasSubstr("trace_controller_spans_dropped_total{provider=\"flux-system/backend\""));
     EXPECT_NE(program->wait_for_line({"the backend refused a trace", reason}), "") << program->log();
+    auto event = api.wait_for_event();
+    ASSERT_TRUE(event.is_object()) << program->log();
+    EXPECT_EQ(event.at("reason"), "ChangeDropped");
+    EXPECT_THAT(event.at("message").get<std::string>(), HasSubstr(first_change_key));
     expect_clean_end();
     EXPECT_EQ(backend.requests().size(), 1U);
   }
@@ -380,11 +384,11 @@ TEST_F(process_test, what_waits_for_a_provider_at_the_end_is_said_too) {
   api.put(trace_object());
   api.put(provider);
   installed = true;
-  start({}, {"--shutdown-timeout=2s"});
+  start({}, {"--shutdown-timeout=10m"});
   play();
   EXPECT_NE(program->wait_for_line({"change settled", first_change_key}), "") << program->log();
   program->signal(SIGTERM);
-  EXPECT_EQ(program->exit_status(), 1) << program->log();
+  EXPECT_EQ(program->exit_status(), 1) << program->log(); // long before the timeout: nothing can come
   EXPECT_THAT(program->wait_for_line({"\"stopped\""}), HasSubstr("\"tracesLeft\":1"));
 }
 

@@ -38,27 +38,28 @@ protected:
   using done_function = std::function<void(provider_registry::secret_result)>;
 
   provider_registry_test()
-      : registry({[this](const std::string& space, const std::string& name, done_function done) {
-                    reads.push_back(space + '/' + name);
-                    if (answers_wait)
-                      waiting.push_back(std::move(done));
-                    else
-                      done(answer_for(space + '/' + name));
-                  },
-                  [this](const std::string&,
-                         const resolved_provider& target) -> tl::expected<exporter_setup_ptr, std::string> {
-                    if (!sink_problem.empty())
-                      return tl::unexpected(sink_problem);
-                    made.push_back(target);
-                    return std::make_shared<exporter_setup>();
-                  },
-                  [this](provider_binding_ptr binding) {
-                    EXPECT_EQ(binding->namespace_name + '/' + binding->name, "flux-system/backend");
-                    EXPECT_EQ(binding->setup == nullptr, !binding->reason.empty());
-                    told.push_back(binding->setup ? "ready" : binding->reason);
-                    messages.push_back(binding->problem);
-                  },
-                  [this] { return now; }}) {}
+      : registry(
+            {[this](const std::string& space, const std::string& name, done_function done) {
+               reads.push_back(space + '/' + name);
+               if (answers_wait)
+                 waiting.push_back(std::move(done));
+               else
+                 done(answer_for(space + '/' + name));
+             },
+             [this](const std::string&,
+                    const resolved_provider& target) -> tl::expected<exporter_setup_ptr, std::string> {
+               if (!sink_problem.empty())
+                 return tl::unexpected(sink_problem);
+               made.push_back(target);
+               return std::make_shared<exporter_setup>();
+             },
+             [this](provider_binding_ptr binding) {
+               EXPECT_EQ(binding->namespace_name + '/' + binding->name, "flux-system/backend");
+               EXPECT_EQ(binding->setup == nullptr, !binding->reason.empty() || binding->forgotten);
+               told.push_back(binding->setup ? "ready" : binding->forgotten ? "forgotten" : binding->reason);
+               messages.push_back(binding->problem);
+             },
+             [this] { return now; }}) {}
 
   provider_registry::secret_result answer_for(const std::string& name) {
     auto found = secrets.find(name);
@@ -250,9 +251,9 @@ TEST_F(provider_registry_test, what_is_read_for_a_provider_that_is_gone_does_not
   registry.reference("trace-2", "flux-system/backend");
   ASSERT_EQ(waiting.size(), 2U);
   waiting[0](secret_data{});
-  EXPECT_THAT(told, IsEmpty());
+  EXPECT_THAT(told, ElementsAre("forgotten"));
   waiting[1](secret_data{});
-  EXPECT_THAT(told, ElementsAre("ready"));
+  EXPECT_THAT(told, ElementsAre("forgotten", "ready"));
   EXPECT_THAT(made.back().target.url, HasSubstr("other"));
 }
 

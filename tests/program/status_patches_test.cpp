@@ -146,3 +146,26 @@ TEST(status_patches, a_long_message_is_cut_and_stays_text) {
   status.message = "\xff\xfe broken";
   EXPECT_NO_THROW(patch(patches, status, "2026-01-01T00:00:00Z"));
 }
+
+TEST(status_patches, name_the_object_that_they_are_for) {
+  status_patches patches;
+  auto patch = json::parse(patches.patch_for(ready(), at("2026-01-01T00:00:00Z")));
+  EXPECT_EQ(patch.at("metadata"), (json{{"uid", "uid-1"}}));
+}
+
+TEST(status_patches, keep_nothing_of_a_trace_that_is_gone) {
+  status_patches patches;
+  patch(patches, ready(), "2026-01-01T00:00:00Z");
+  patches.gone("uid-1");
+  for (const auto* time : {"2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"})
+    EXPECT_THAT(conditions_of(patch(patches, ready(), time)),
+                ElementsAre("Ready=True Succeeded " + std::string{time}));
+}
+
+TEST(status_patches, say_until_when_nothing_is_left_to_export) {
+  status_patches patches;
+  auto status = ready();
+  EXPECT_FALSE(patch(patches, status, "2026-01-01T00:00:00Z").contains("exportedUntil"));
+  status.exported_until = at("2026-01-01T00:00:05.750Z");
+  EXPECT_EQ(patch(patches, status, "2026-01-01T00:00:10Z").at("exportedUntil"), "2026-01-01T00:00:05Z");
+}

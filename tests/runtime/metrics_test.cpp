@@ -19,7 +19,7 @@ TEST(metrics, text) {
   m.observations.add(1, std::string{"Kustomization"}, "watch");
   m.observations.add(1, "HelmRelease", "post");
   m.changes_opened.add(2);
-  m.changes_live.set(2);
+  m.changes.set(2, "pending");
   m.export_queue_bytes.set(1536, "flux-system/jaeger");
   m.settle_to_export.observe(0.3);
   auto text = m.to_text();
@@ -29,7 +29,7 @@ TEST(metrics, text) {
   EXPECT_THAT(text,
               HasSubstr("trace_controller_observations_total{kind=\"HelmRelease\",source=\"post\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\ntrace_controller_changes_opened_total 2\n"));
-  EXPECT_THAT(text, HasSubstr("\ntrace_controller_changes_live 2\n"));
+  EXPECT_THAT(text, HasSubstr("\ntrace_controller_changes{state=\"pending\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("trace_controller_export_queue_bytes{provider=\"flux-system/jaeger\"} 1536\n"));
   EXPECT_THAT(text, HasSubstr("trace_controller_settle_to_export_seconds_bucket{le=\"0.5\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("trace_controller_settle_to_export_seconds_bucket{le=\"0.1\"} 0\n"));
@@ -77,6 +77,7 @@ TEST(metrics, the_manual_names_every_family) {
   m.changes_history.add(1, "a");
   m.spans_exported.add(1, "a");
   m.spans_dropped.add(1, "a", "b");
+  m.changes.set(1, "a");
   m.export_attempts.add(1, "a", "b");
   m.export_queue_spans.set(1, "a");
   m.export_queue_bytes.set(1, "a");

@@ -272,7 +272,7 @@ TEST(decode, a_Trace_with_everything) {
   EXPECT_EQ(trace->sampling.keep_slower_than, 5min);
   EXPECT_EQ(trace->scope, trace_scope::trace);
   EXPECT_EQ(trace->mode, export_mode::progressive);
-  EXPECT_TRUE(trace->last_export && trace->include_drift && trace->include_unused && trace->suspend);
+  EXPECT_TRUE(trace->exported_until && trace->include_drift && trace->include_unused && trace->suspend);
 }
 
 TEST(decode, says_what_is_wrong_with_a_Trace_or_Provider) {

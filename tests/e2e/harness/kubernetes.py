@@ -108,7 +108,10 @@ class Client:
                             query={"fieldValidation": "Strict"})
 
     def patch_status(self, kind, namespace, name, status, content_type="application/merge-patch+json"):
-        return self.request("PATCH", self.path(kind, namespace, name, "status"), {"status": status}, content_type)
+        return self.patch(kind, namespace, name, {"status": status}, "status", content_type)
+
+    def patch(self, kind, namespace, name, body, subresource=None, content_type="application/merge-patch+json"):
+        return self.request("PATCH", self.path(kind, namespace, name, subresource), body, content_type)
 
     def delete(self, kind, namespace, name):
         try:
