@@ -35,6 +35,11 @@ const timeline* analysis::find(const object_id& object) const {
   return found == timelines.end() ? nullptr : &found->second;
 }
 
+bool analysis::has_seen(const std::string& kind, std::uint64_t version) const {
+  auto found = seen_until_.find(kind);
+  return found != seen_until_.end() && found->second >= version;
+}
+
 namespace {
 
 /// Whether a record of that content, and after it one of other content, are older than the source's stay at
@@ -64,6 +69,9 @@ void analysis::read_timelines(const ledger& facts) {
     auto& line = timelines[object];
     for (const auto& [version, fact] : known.states)
       line.states.push_back(fact);
+    if (!known.states.empty())
+      if (auto& until = seen_until_[object.kind]; until < known.states.rbegin()->first)
+        until = known.states.rbegin()->first;
     for (const auto& [identity, fact] : known.messages)
       line.messages.push_back(fact);
     // Of the last UID: one made anew under the name is alive.
@@ -190,9 +198,9 @@ std::optional<bool> analysis::log_names(std::size_t attempt_index, const object_
   auto found = change_logs.find(attempt_index);
   if (found == change_logs.end())
     return {};
-  auto start = object.to_string() + ' ';
-  return std::any_of(found->second.begin(), found->second.end(),
-                     [&](const std::string& line) { return line.starts_with(start); });
+  // A log does not say the group.
+  return found->second.contains(
+      {std::string{usual_group(object.kind)}, object.kind, object.namespace_name, object.name});
 }
 
 std::size_t analysis::attempt_of_message(const observation& fact) const {
@@ -225,6 +233,27 @@ std::size_t analysis::attempt_of_message(const observation& fact) const {
   return no_attempt;
 }
 
+namespace {
+
+/// "Kind/namespace/name verb", "Kind/name verb"
+std::optional<std::pair<object_id, std::string>> read_log_line(std::string_view line) {
+  auto verb = line.rfind(' ');
+  auto kind = line.find('/');
+  if (verb == std::string_view::npos || kind >= verb)
+    return {};
+  auto path = line.substr(kind + 1, verb - kind - 1);
+  auto slash = path.find('/');
+  object_id result;
+  result.kind = line.substr(0, kind);
+  result.group = usual_group(result.kind);
+  if (slash != std::string_view::npos)
+    result.namespace_name = path.substr(0, slash);
+  result.name = path.substr(slash == std::string_view::npos ? 0 : slash + 1);
+  return std::pair{std::move(result), std::string{line.substr(verb + 1)}};
+}
+
+} // namespace
+
 /// An apply's change log is a message of lines "Kind/namespace/name created|configured|deleted".
 void analysis::read_logs() {
   for (const auto& [object, line] : timelines) {
@@ -242,7 +271,8 @@ void analysis::read_logs() {
       auto& lines = change_logs[when];
       for (std::size_t from = 0; from < text.size();) {
         auto to = std::min(text.find('\n', from), text.size());
-        lines.push_back(text.substr(from, to - from));
+        if (auto read = read_log_line(std::string_view{text}.substr(from, to - from)))
+          lines.insert(std::move(*read));
         from = to + 1;
       }
     }
@@ -419,6 +449,7 @@ void analysis::collect() {
   for (std::size_t index = 0; index < removals.size(); ++index)
     changes[attempts[removals[index].cause].key].removals.push_back(index);
   find_expectations(*this);
+  doubt_what_lags(*this);
 }
 
 } // namespace tc::trace

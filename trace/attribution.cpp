@@ -194,6 +194,8 @@ private:
       content = now;
       run.revision = all_.contents[*content].revision;
     }
+    if (content && returned_unseen(index, all_.contents[*content]))
+      return;
     if (content) {
       run.key = all_.contents[*content].change;
       if (run.origin_revision.empty())
@@ -213,6 +215,27 @@ private:
       if (asked && !all_.attempts[*asked->cause].key.empty())
         join(run, *asked->cause, asked->logged);
     }
+  }
+
+  /// The object was at that content, then at other content, and is at it again: so is its source, though that has not been
+  /// seen (its watch is behind, or was interrupted). In which incarnation of the change only the source can tell.
+  bool returned_unseen(std::size_t index, const occurrence& content) const {
+    const auto& run = all_.attempts[index];
+    const auto& own = all_.attempts_of.at(run.object);
+    bool was_elsewhere = false;
+    for (auto here = std::lower_bound(own.begin(), own.end(), index); here != own.begin();) {
+      const auto& earlier = all_.attempts[*--here];
+      if (earlier.uid != run.uid || earlier.source != run.source || earlier.first.version < content.begin.version)
+        return false;
+      bool same = earlier.revision.empty() || std::find(content.revisions.begin(), content.revisions.end(),
+                                                        earlier.revision) != content.revisions.end();
+      if (same && was_elsewhere)
+        return true;
+      if (same)
+        return false;
+      was_elsewhere = true;
+    }
+    return false;
   }
 
   const std::vector<std::size_t>& contents_with(const std::string& key) {
@@ -396,6 +419,11 @@ private:
                      named.substr(slash + 1)};
   }
 
+  bool applied_by_a_kustomization(const object_id& object) const {
+    auto owner = all_.owner_of(object);
+    return owner && owner->kind == "Kustomization";
+  }
+
   /// A new chart version that no commit asked for; or the first one of a release that no apply made.
   bool joins_by_chart(attempt& run, const attempt* before) {
     if (!run.source)
@@ -420,6 +448,10 @@ private:
                });
       return std::find(each.revisions.begin(), each.revisions.end(), run.revision) != each.revisions.end();
     });
+    // Fetched because its spec moved, and by whom is not known (yet): no change of its own.
+    if (content && all_.contents[*content].spec_moved && !all_.contents[*content].cause &&
+        applied_by_a_kustomization(run.object))
+      return false;
     run.attribution = "chart";
     if (!content) {
       run.key = run.source->kind == "HelmChart" ? change_key_of(*run.source, run.revision, {}) : run.digest;

@@ -81,7 +81,9 @@ std::string signature_of(const observation& fact) {
   if (is_source_kind(fact.object.kind))
     return state.artifact ? state.artifact->revision + ' ' + state.artifact->origin_revision : std::string{};
   if (is_workload_kind(fact.object.kind))
-    return {};
+    return "generation " + std::to_string(state.generation);
+  if (state.deleted || fact.kind == observation_kind::deleted)
+    return fact.kind == observation_kind::deleted ? "gone" : "going";
   std::string result = state.last_attempted_revision + ' ' + state.last_attempted_revision_digest + ' ' +
                        state.last_attempted_config_digest + ' ' +
                        std::to_string(state.last_attempted_generation);
@@ -382,6 +384,14 @@ struct estate::impl {
           result.insert(all.contents[index].change);
     if (auto found = all.attempts_of.find(object); found != all.attempts_of.end())
       result.insert(all.attempts[found->second.back()].key);
+    for (auto each = all.rollouts.rbegin(); each != all.rollouts.rend(); ++each)
+      if (each->object == object) {
+        result.insert(all.attempts[each->cause].key);
+        break;
+      }
+    for (const auto& each : all.removals)
+      if (each.object == object)
+        result.insert(all.attempts[each.cause].key);
     result.erase(std::string{});
     return result;
   }
@@ -428,7 +438,7 @@ std::vector<std::string> estate::observe(const observation_ptr& fact) {
   if (!fact || !impl_->remember(fact))
     return {};
   impl_->note_connections(*fact);
-  if (fact->state && fact->kind != observation_kind::deleted) {
+  if (fact->state) {
     auto signature = signature_of(*fact);
     auto& memory = impl_->objects[fact->object];
     // States of one object arrive in their order, save that a list may repeat an old one.

@@ -129,9 +129,9 @@ void judge_spec_changes(analysis& all, const object_id& object, const std::vecto
         if (each.generation >= change.generation ||
             (each.first.version >= change.version && each.first.version < until)) {
           taken = true;
-          open =
-              open || (each.key == all.attempts[*change.cause].key &&
-                       (each.result == outcome::open || (each.result == outcome::failed && each.retry_due)));
+          // Only the last one says whether there is more to come.
+          open = each.key == all.attempts[*change.cause].key &&
+                 (each.result == outcome::open || (each.result == outcome::failed && each.retry_due));
         }
       }
     bool out = line.is_gone() || latest.state->deleted || latest.state->suspended;

@@ -119,7 +119,8 @@ settle_verdict judge(const ledger& facts, const std::string& key, const assembly
     result.wanted = result.wanted && options.include_drift;
   auto deadline = busy_since(active, options.timeout) + options.timeout;
   bool open = !change.pending.empty() || under_way(all, change);
-  auto quiet_at = active.last + options.settle_after;
+  auto quiet_at = std::max(active.last + options.settle_after, change.unsure_until);
+  result.unsure = now < change.unsure_until;
   if (!open && now >= quiet_at) {
     result.settled = true;
     result.reason = change.passed_over.empty() ? settle_reason::complete : settle_reason::superseded;

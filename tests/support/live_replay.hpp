@@ -19,8 +19,11 @@ public:
       : options_(options), estate_(std::move(options), limits) {}
 
   /// Takes a fact at its time of arrival, after what has become due before.
-  void observe(const observation_ptr& fact) {
-    advance_to(fact->received_at);
+  void observe(const observation_ptr& fact) { observe(fact, fact->received_at); }
+
+  /// Takes a fact that is handed in at `at`: later than it arrived, where a watch was stuck.
+  void observe(const observation_ptr& fact, timestamp at) {
+    advance_to(at);
     for (const auto& key : estate_.observe(fact)) {
       auto [place, opened] = open_.try_emplace(key);
       auto& change = place->second;

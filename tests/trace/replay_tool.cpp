@@ -39,12 +39,14 @@ void print_tree(const tc::completed_trace& trace) {
 int main(int argc, char** argv) {
   if (argc < 2) {
     std::cerr
-        << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--restart LINE] [--live] [--tree]\n";
+        << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--restart LINE] [--live] [--late KIND SECONDS] [--tree]\n";
     return 2;
   }
   std::vector<tc::observation_ptr> facts = tc::test::load_stream(argv[1]);
   bool tree = false;
   bool live = false;
+  std::string late_kind;
+  tc::duration lag{};
   for (int at = 2; at < argc; ++at) {
     if (std::strcmp(argv[at], "--posts") == 0 && at + 1 < argc) {
       auto more = tc::test::load_posts(argv[++at]);
@@ -61,18 +63,25 @@ int main(int argc, char** argv) {
     } else if (std::strcmp(argv[at], "--no-events") == 0) {
       std::erase_if(
           facts, [](const tc::observation_ptr& each) { return each->kind == tc::observation_kind::event; });
+    } else if (std::strcmp(argv[at], "--late") == 0 && at + 2 < argc) {
+      late_kind = argv[++at];
+      lag = std::chrono::seconds{std::stoll(argv[++at])};
     } else if (std::strcmp(argv[at], "--live") == 0) {
       live = true;
     }
   }
   std::vector<tc::completed_trace> traces;
   if (live) {
-    std::stable_sort(facts.begin(), facts.end(), [](const auto& left, const auto& right) {
-      return left->received_at < right->received_at;
+    auto handed_in_at = [&](const tc::observation_ptr& fact) {
+      const auto& kind = fact->message ? "Event" : fact->object.kind;
+      return kind == late_kind ? fact->received_at + lag : fact->received_at;
+    };
+    std::stable_sort(facts.begin(), facts.end(), [&](const auto& left, const auto& right) {
+      return handed_in_at(left) < handed_in_at(right);
     });
     tc::test::live_replay replay;
     for (const auto& fact : facts)
-      replay.observe(fact);
+      replay.observe(fact, handed_in_at(fact));
     replay.finish();
     traces = replay.exported();
     for (const auto& line : replay.log())
