@@ -50,7 +50,8 @@ completed_trace finished_part(completed_trace trace, bool unsure) {
   std::unordered_set<span_id> stable;
   std::erase_if(trace.spans, [&](const span& value) {
     auto outcome = value.text("flux.outcome");
-    auto open = value.parent.is_zero() || outcome.empty() || outcome == "incomplete" || (unsure && outcome == "superseded");
+    auto open = value.parent.is_zero() || outcome.empty() || outcome == "incomplete" ||
+                (unsure && outcome == "superseded");
     // What is open keeps its place in the tree, but a run's ID is final only with its outcome.
     if (!open || value.parent.is_zero() || value.text("flux.span.kind") == "source")
       stable.insert(value.id);
@@ -82,9 +83,8 @@ change_report_ptr revision_state::judge(timestamp now) const {
   if (verdict.settled)
     out->trace = std::make_shared<completed_trace>(trace::assemble(ledger, setup.key, setup.options));
   else if (setup.progressive)
-    out->trace =
-        std::make_shared<completed_trace>(
-            finished_part(trace::assemble(ledger, setup.key, setup.options), verdict.unsure));
+    out->trace = std::make_shared<completed_trace>(
+        finished_part(trace::assemble(ledger, setup.key, setup.options), verdict.unsure));
   if (setup.stopwatch)
     out->assembly_time = duration{setup.stopwatch() - began};
   return out;

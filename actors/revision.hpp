@@ -35,8 +35,8 @@ struct revision_state {
 };
 
 /// Returns what of a trace will not change any more although its change is open: the runs that have an
-/// outcome, under runs that have one. The root comes last, when the change settles. `unsure`: what is superseded may
-/// change too.
+/// outcome, under runs that have one. The root comes last, when the change settles. `unsure`: what is
+/// superseded may change too.
 completed_trace finished_part(completed_trace trace, bool unsure);
 
 /// Spawn linked to its trace actor, which gets the reports: every judge message is answered to its sender.

@@ -85,7 +85,8 @@ struct change_facts {
   std::vector<lingering> waits;
   std::set<object_id> passed_over; ///< objects that went on without finishing or starting it
   std::set<object_id> pending;     ///< objects expected to do something still
-  timestamp unsure_until; ///< till then, states of one kind may come that are older than what is known of another
+  timestamp
+      unsure_until; ///< till then, states of one kind may come that are older than what is known of another
   bool took() const { return !attempts.empty() || !removals.empty() || !waits.empty(); }
 };
 
@@ -109,8 +110,8 @@ struct analysis {
       dying_since; ///< of objects with a deletion timestamp: the first state that shows it
 
   const timeline* find(const object_id& object) const;
-  /// Returns whether that kind's watch is known to have come as far as that version: an object of which no later state is
-  /// known has none, then. Watches of different kinds are not in step.
+  /// Returns whether that kind's watch is known to have come as far as that version: an object of which no
+  /// later state is known has none, then. Watches of different kinds are not in step.
   bool has_seen(const std::string& kind, std::uint64_t version) const;
   /// Returns who applies the object, by its labels; never the object itself.
   std::optional<object_id> owner_of(const object_id& object) const;
@@ -123,7 +124,8 @@ struct analysis {
   std::size_t attempt_of_message(const observation& message) const;
   /// Returns whether a Trace's eventSources name the object.
   bool selected(const object_id& object) const;
-  /// Returns whether messages during that attempt name the object; nothing when no change log of it has arrived.
+  /// Returns whether messages during that attempt name the object; nothing when no change log of it has
+  /// arrived.
   std::optional<bool> log_names(std::size_t attempt_index, const object_id& object) const;
 
   const assembly_options& options;

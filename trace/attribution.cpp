@@ -217,15 +217,17 @@ private:
     }
   }
 
-  /// The object was at that content, then at other content, and is at it again: so is its source, though that has not been
-  /// seen (its watch is behind, or was interrupted). In which incarnation of the change only the source can tell.
+  /// The object was at that content, then at other content, and is at it again: so is its source, though that
+  /// has not been seen (its watch is behind, or was interrupted). In which incarnation of the change only the
+  /// source can tell.
   bool returned_unseen(std::size_t index, const occurrence& content) const {
     const auto& run = all_.attempts[index];
     const auto& own = all_.attempts_of.at(run.object);
     bool was_elsewhere = false;
     for (auto here = std::lower_bound(own.begin(), own.end(), index); here != own.begin();) {
       const auto& earlier = all_.attempts[*--here];
-      if (earlier.uid != run.uid || earlier.source != run.source || earlier.first.version < content.begin.version)
+      if (earlier.uid != run.uid || earlier.source != run.source ||
+          earlier.first.version < content.begin.version)
         return false;
       bool same = earlier.revision.empty() || std::find(content.revisions.begin(), content.revisions.end(),
                                                         earlier.revision) != content.revisions.end();

@@ -22,8 +22,9 @@ struct settle_verdict {
   timestamp ask_again;      ///< when a verdict can differ without new facts; the epoch: only with new facts
   timestamp first_activity; ///< of what is known of the change
   timestamp last_activity;  ///< tells history from what is to be exported
-  bool unsure = false; ///< what seems superseded may not be: the watch of its kind is behind that of its source
-  bool wanted = true;       ///< false: a drift or an unused revision that the Trace does not ask for
+  bool unsure =
+      false; ///< what seems superseded may not be: the watch of its kind is behind that of its source
+  bool wanted = true; ///< false: a drift or an unused revision that the Trace does not ask for
 };
 
 /// Returns whether the change is settled at `now`.

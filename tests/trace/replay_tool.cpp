@@ -38,8 +38,8 @@ void print_tree(const tc::completed_trace& trace) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr
-        << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--restart LINE] [--live] [--late KIND SECONDS] [--tree]\n";
+    std::cerr << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--restart LINE] [--live] "
+                 "[--late KIND SECONDS] [--tree]\n";
     return 2;
   }
   std::vector<tc::observation_ptr> facts = tc::test::load_stream(argv[1]);
