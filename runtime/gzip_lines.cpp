@@ -121,7 +121,7 @@ private:
 /// Cuts lines out of a window of the text: the whole of a plain or held file, else a piece that moves on.
 class line_reader::source {
 public:
-  source(std::string path, settings with) : path_(std::move(path)), with_(with) {
+  source(std::string path, settings with) : path_(std::move(path)), with_(std::move(with)) {
     // nop
   }
 
@@ -198,7 +198,8 @@ public:
 private:
   tl::unexpected<std::string> problem(const std::string& what) {
     has_failed_ = true;
-    auto place = number_ > 0 ? path_ + ':' + std::to_string(number_ + 1) : path_;
+    const auto& name = with_.name.empty() ? path_ : with_.name;
+    auto place = number_ > 0 ? name + ':' + std::to_string(number_ + 1) : name;
     return tl::unexpected<std::string>(place + ": " + what);
   }
 
@@ -263,7 +264,7 @@ private:
 };
 
 tl::expected<line_reader, std::string> line_reader::open(const std::string& path, settings with) {
-  auto made = std::make_unique<source>(path, with);
+  auto made = std::make_unique<source>(path, std::move(with));
   if (auto opened = made->open(); !opened)
     return tl::unexpected<std::string>(opened.error());
   return line_reader{std::move(made)};

@@ -30,6 +30,7 @@ public:
     /// Keep every line valid for as long as the reader lives. Costs the memory of the inflated file, nothing
     /// for a plain one.
     bool hold_all = false;
+    std::string name = {}; ///< what errors call the file, "" for its path
   };
 
   /// Opens a file. Errors name the path, and the line where there is one: "stream.jsonl.gz:17: …".

@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <memory>
+#include <unistd.h>
 
 namespace tc::runtime {
 
@@ -366,12 +368,11 @@ surroundings surroundings::of_process() {
     return value ? std::optional<std::string>{value} : std::nullopt;
   };
   out.unreadable = [](const std::string& path) -> std::optional<std::string> {
-    errno = 0;
-    std::ifstream in{path, std::ios::binary};
-    if (!in)
-      return std::strerror(errno);
-    // A directory opens but does not read.
-    if (in.peek() == std::ifstream::traits_type::eof() && in.bad())
+    // Nothing is opened or read: of a pipe, that would be gone for whoever reads it then.
+    std::error_code unknown;
+    if (std::filesystem::is_directory(path, unknown))
+      return std::strerror(EISDIR);
+    if (::access(path.c_str(), R_OK) != 0)
       return std::strerror(errno);
     return std::nullopt;
   };

@@ -1,6 +1,9 @@
 #include "runtime/program/recording_source.hpp"
 
+#include "runtime/program/spooled_file.hpp"
+
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 namespace tc::runtime {
@@ -20,10 +23,21 @@ void recording_source::problem(const std::string& file, std::size_t line, const 
 
 tl::expected<recording_source, std::string> recording_source::open(const std::string& stream_file,
                                                                    const std::string& posts_file) {
-  auto scan = line_reader::open(stream_file);
+  // Read twice: what is in a list shows only further on. A pipe can be read once, so it goes into a file.
+  std::optional<spooled_file> spooled;
+  if (!std::filesystem::is_regular_file(stream_file)) {
+    auto written = spooled_file::from(stream_file);
+    if (!written)
+      return tl::unexpected("--stream: " + written.error());
+    spooled = std::move(*written);
+  }
+  line_reader::settings with;
+  with.name = stream_file;
+  const auto& path = spooled ? spooled->path() : stream_file;
+  auto scan = line_reader::open(path, with);
   if (!scan)
     return tl::unexpected("--stream: " + scan.error());
-  auto stream = line_reader::open(stream_file);
+  auto stream = line_reader::open(path, with);
   if (!stream)
     return tl::unexpected("--stream: " + stream.error());
   recording_source out(std::move(*stream));

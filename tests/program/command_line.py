@@ -172,6 +172,20 @@ def streams():
     complains("missing posts", replay(STREAM, "--posts", "/nonexistent/p.jsonl"), "--posts", "/nonexistent/p.jsonl")
     with open(STREAM, "rb") as packed:
         half = packed.read()[:9000]
+    written = os.path.join(place, "written.jsonl")
+    straight = replay(STREAM, "--output", written)
+    if straight.returncode != 0:
+        wrong("a recording from a file", straight, "exit status is not 0")
+    with open(written, "rb") as out:
+        spans = out.read()
+    for data in (whole, gzip.compress(whole)):
+        piped = subprocess.run([PROGRAM, "replay", "--stream", "/dev/stdin", "--output", written], input=data, capture_output=True, timeout=120,
+                               check=False, env={**os.environ, "TMPDIR": place, "HOME": "/nonexistent"})
+        with open(written, "rb") as out:
+            same = out.read() == spans
+        expect("a recording from a pipe", subprocess.CompletedProcess([], piped.returncode, "", f"same: {same}"), 0, "same: True")
+    if any(name.startswith("trace-controller-") for name in os.listdir(place)):
+        wrong("no copy is left behind", piped, os.listdir(place))
     complains("gzip cut off", replay(write("half.jsonl.gz", half)), "--stream", "half.jsonl.gz", "ends early")
     expect("gzip damaged", replay(write("hurt.jsonl.gz", half[:2000] + b"\0" * 500 + half[2500:])), 2, "--stream", "hurt.jsonl.gz", "gzip")
     expect("not a recording", replay(write("text.jsonl", "hello\nworld\n")), 2, "--stream", "text.jsonl", "`record`")
