@@ -1,6 +1,7 @@
 #include "export/grpc_message.hpp"
 
 #include "export/grpc_status.hpp"
+#include "export/gzip.hpp"
 #include "export/text.hpp"
 #include "runtime/http_client/base64.hpp"
 
@@ -11,6 +12,7 @@ namespace tc::exporting {
 namespace {
 
 constexpr std::size_t frame_head = 5;
+constexpr std::size_t longest_message = std::size_t{4} << 20; ///< as OTLP allows
 
 attempt_result undecodable(const http_answer& answer) {
   attempt_result out;
@@ -29,16 +31,18 @@ std::string binary_field(std::string_view value) {
   return runtime::decode_base64(padded).value_or(std::string{});
 }
 
-/// The one message of the answer; nothing when there is none, or one that nobody asked to be compressed.
-std::optional<std::string_view> unframed(std::string_view body) {
-  if (body.size() < frame_head || body[0] != 0)
+/// The one message of the answer; nothing when there is none, or it cannot be decompressed. Servers answer a
+/// compressed call in gzip too (grpc-go does so whatever the client says it accepts).
+std::optional<std::string> unframed(std::string_view body) {
+  if (body.size() < frame_head || (body[0] != 0 && body[0] != 1))
     return std::nullopt;
   std::size_t size = 0;
   for (std::size_t i = 1; i < frame_head; ++i)
     size = size << 8 | static_cast<unsigned char>(body[i]);
   if (body.size() - frame_head != size)
     return std::nullopt;
-  return body.substr(frame_head);
+  auto message = body.substr(frame_head);
+  return body[0] == 1 ? gunzip(message, longest_message) : std::string{message};
 }
 
 } // namespace

@@ -99,7 +99,8 @@ http_sink::http_sink(runtime::http_loop& loop, std::string url, std::shared_ptr<
 /// The headers that every request of this sink has.
 void http_sink::add_fixed_headers() {
   if (framing_ == http_framing::grpc) {
-    header_lines_.insert(header_lines_.end(), {"Content-Type: application/grpc", "TE: trailers"});
+    header_lines_.insert(header_lines_.end(), {"Content-Type: application/grpc", "TE: trailers",
+                                               "grpc-accept-encoding: identity, gzip"});
     if (options_.gzip)
       header_lines_.push_back("grpc-encoding: gzip");
     if (options_.timeout.count() > 0)

@@ -141,10 +141,26 @@ TEST_F(grpc_sink, reports_a_partial_success) {
   EXPECT_THAT(result.message, HasSubstr("too old"));
 }
 
+TEST_F(grpc_sink, reads_a_compressed_answer) {
+  ExportTraceServiceResponse response;
+  response.mutable_partial_success()->set_rejected_spans(2);
+  for (const auto& message : {response.SerializeAsString(), std::string{}}) {
+    auto compressed = call_ended(0);
+    compressed.headers.emplace_back("grpc-encoding", "gzip");
+    compressed.chunks = {grpc_frame(gzip(message), true)};
+    auto result = send_and_get(compressed);
+    EXPECT_EQ(result.outcome, attempt_outcome::delivered) << result.message;
+    EXPECT_EQ(result.rejected_spans, message.empty() ? 0 : 2);
+  }
+  auto broken = call_ended(0);
+  broken.chunks = {grpc_frame("no gzip", true)};
+  EXPECT_EQ(send_and_get(broken).reason, "undecodable_response");
+}
+
 TEST_F(grpc_sink, refuses_an_answer_that_is_no_response) {
   EXPECT_EQ(send_and_get(call_ended(0, "", "\xff\xff\xff")).reason, "undecodable_response");
   auto bare = call_ended(0);
-  bare.chunks = {"\x00\x00"};
+  bare.chunks = {std::string(2, '\0')};
   EXPECT_EQ(send_and_get(bare).reason, "undecodable_response");
   scripted_response page;
   page.headers = {{"content-type", "text/html"}};
