@@ -348,6 +348,14 @@ private:
     return true;
   }
 
+  /// Returns the version by which the attempt had applied everything: from then on it only checks health.
+  static std::uint64_t applied_by(const attempt& run) {
+    for (const auto& each : run.phases)
+      if (each.name == "health check")
+        return each.begin.version;
+    return run.last.version;
+  }
+
   /// The values digest moved, and an apply touched a ConfigMap or Secret that the release reads.
   bool joins_by_values(attempt& run, const attempt* before) {
     const auto* record = before ? nullptr : record_before(run);
@@ -373,6 +381,8 @@ private:
           const auto& apply = all_.attempts[index];
           if (apply.last.version < since)
             break;
+          if (applied_by(apply) < since)
+            continue; // it checks health still, but what it applied the release had read before
           if (apply.key.empty())
             continue;
           auto log = all_.log_names(index, values);

@@ -157,7 +157,7 @@ TEST_P(interleaving, of_one_watch_that_lags_leaves_no_mark) {
     // was upgraded by a commit under the chart that the commit chose as well (docs/attribution.md, "What
     // stays wrong").
     for (const auto& kind : kinds)
-      for (duration lag : {duration{500ms}, duration{3s}, duration{12s}})
+      for (duration lag : {duration{500ms}, duration{3s}, duration{12s}, duration{60s}})
         expect_the_same(whole, spec, late_by(facts, kind, lag),
                         "when " + kind + " is late by " + to_go_duration(lag), lag < spec->settle_after);
   }

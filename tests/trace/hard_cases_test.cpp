@@ -453,6 +453,29 @@ TEST(release, joins_the_commit_that_changed_its_values) {
       << "the message was lost";
 }
 
+TEST(release, that_had_read_what_an_apply_made_is_not_upgraded_by_that_apply_again) {
+  auto world = settled_cluster();
+  auto values = object_id{"", "ConfigMap", "flux-system", "values"};
+  world.fetch(git, at('b'));
+  world.begin(app, at('b'));
+  world.own(rel, app);
+  world.state(rel).generation = 1;
+  world.state(rel).values_from = {values};
+  world.patch(rel);
+  world.event(app, "Progressing", "ConfigMap/flux-system/values created\nHelmRelease/flux-system/rel created",
+              at('b'));
+  world.patch(app, [&](object_state& state) { state.inventory = {rel, values}; });
+  world.check_health(app, at('b')); // waits for the release
+  world.begin_release(rel, "install", "0.1.0", "sha256:v1");
+  world.end_release(rel, "InstallSucceeded", 1);
+  world.succeed(app, at('b'));
+  world.wait(20s);
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2"); // somebody edited the ConfigMap
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), rel), ElementsAre("succeeded"));
+}
+
 TEST(release, whose_values_somebody_edited_is_in_no_trace) {
   auto world = cluster_with_release();
   world.patch(rel, [&](object_state& state) {
@@ -729,6 +752,25 @@ TEST(settling, takes_a_stalled_object_as_finished) {
     cluster::set_condition(state, "Stalled", "True", "InvalidSpec", "never", world.second());
   });
   EXPECT_EQ(judge(world.ledger(), sha('b'), {}, world.now + 11s).reason, settle_reason::complete);
+}
+
+TEST(settling, takes_a_release_that_gave_up_after_its_retries_as_finished) {
+  auto world = cluster_with_release();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel); });
+  for (std::int64_t version : {2, 3}) {
+    world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+    world.end_release(rel, "UpgradeFailed", version, true);
+    world.remediate(rel, "rollback", "RollbackSucceeded");
+    EXPECT_FALSE(judge(world.ledger(), sha('b'), {}, world.now + 60s).settled) << "a retry is due";
+    world.wait(10s);
+  }
+  world.patch(rel, [&](object_state& state) {
+    std::erase_if(state.conditions, [](const condition& each) { return each.type == "Reconciling"; });
+    cluster::set_condition(state, "Stalled", "True", "RetriesExceeded",
+                           "Failed to upgrade after 2 attempt(s)", world.second());
+  });
+  EXPECT_EQ(judge(world.ledger(), sha('b'), {}, world.now + 60s).reason, settle_reason::complete);
 }
 
 TEST(settling, ends_when_a_later_change_took_over_what_was_open) {
