@@ -1,6 +1,5 @@
 #include "export/endpoint.hpp"
 
-#include "export/grpc_message.hpp"
 #include "export/text.hpp"
 
 #include <algorithm>
@@ -30,8 +29,7 @@ tl::unexpected<endpoint_error> wrong(std::string message) {
 
 /// Whether a path is one of a protocol's own; any other may hold a key.
 bool may_be_shown(std::string_view path) {
-  return path.empty() || path == "/" || path == otlp_path || path == zipkin_path || path == "/api/traces" ||
-         path == grpc_export_path;
+  return path.empty() || path == "/" || path == otlp_path || path == zipkin_path || path == "/api/traces";
 }
 
 /// Returns the address as far as an error message may show it.

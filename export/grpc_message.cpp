@@ -12,7 +12,6 @@ namespace tc::exporting {
 namespace {
 
 constexpr std::size_t frame_head = 5;
-constexpr std::size_t longest_message = std::size_t{4} << 20; ///< as OTLP allows
 
 attempt_result undecodable(const http_answer& answer) {
   attempt_result out;
@@ -42,7 +41,7 @@ std::optional<std::string> unframed(std::string_view body) {
   if (body.size() - frame_head != size)
     return std::nullopt;
   auto message = body.substr(frame_head);
-  return body[0] == 1 ? gunzip(message, longest_message) : std::string{message};
+  return body[0] == 1 ? gunzip(message, longest_response) : std::string{message};
 }
 
 } // namespace

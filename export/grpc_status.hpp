@@ -1,7 +1,7 @@
 #pragma once
 
 // What the end of an OTLP/gRPC call means, as a pure function (OTLP specification, "OTLP/gRPC Response"). The
-// transport is otlp_grpc_sink.hpp, which is built only with TC_GRPC; these rules and their tests always are.
+// call itself is grpc_message.hpp.
 
 #include "export/attempt.hpp"
 

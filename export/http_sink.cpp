@@ -129,10 +129,7 @@ void http_sink::add_fixed_headers() {
 }
 
 std::string http_sink::description() const {
-  auto shown = url_for_display(url_);
-  if (framing_ == http_framing::grpc)
-    shown.resize(shown.size() - std::min(shown.size(), grpc_export_path.size())); // the same everywhere
-  return shown;
+  return url_for_display(url_);
 }
 
 void http_sink::send(std::shared_ptr<const encoded_batch> batch, done_function done) {
@@ -142,6 +139,7 @@ void http_sink::send(std::shared_ptr<const encoded_batch> batch, done_function d
   request.headers = header_lines_;
   request.body = options_.gzip ? gzip(batch->body) : batch->body;
   if (framing_ == http_framing::grpc) {
+    request.url += grpc_export_path;
     request.body = grpc_frame(request.body, options_.gzip);
     request.version = runtime::http_version::http2;
   }
@@ -161,22 +159,22 @@ std::unique_ptr<http_sink> make_sink(runtime::http_loop& loop, const endpoint& t
                                      http_sink_options options, encoder_options encoding) {
   if (options.user_and_password.empty())
     options.user_and_password = target.user_and_password;
-  auto make = [&](auto encoder, http_sink::answer_reader read, const std::string& url,
-                  http_framing framing = http_framing::plain) {
-    return std::make_unique<http_sink>(loop, url, std::move(encoder), read, std::move(options), framing);
+  auto make = [&](auto encoder, http_sink::answer_reader read, http_framing framing = http_framing::plain) {
+    return std::make_unique<http_sink>(loop, target.url, std::move(encoder), read, std::move(options),
+                                       framing);
   };
   switch (target.transport) {
   case protocol::otlp_http_json:
-    return make(std::make_shared<otlp_json_encoder>(std::move(encoding)), &read_otlp_answer, target.url);
+    return make(std::make_shared<otlp_json_encoder>(std::move(encoding)), &read_otlp_answer);
   case protocol::zipkin_json:
-    return make(std::make_shared<zipkin_encoder>(std::move(encoding)), &read_zipkin_answer, target.url);
+    return make(std::make_shared<zipkin_encoder>(std::move(encoding)), &read_zipkin_answer);
   case protocol::otlp_grpc:
     return make(std::make_shared<otlp_protobuf_encoder>(std::move(encoding)), &read_grpc_answer,
-                target.url + std::string{grpc_export_path}, http_framing::grpc);
+                http_framing::grpc);
   case protocol::otlp_http_protobuf:
     break;
   }
-  return make(std::make_shared<otlp_protobuf_encoder>(std::move(encoding)), &read_otlp_answer, target.url);
+  return make(std::make_shared<otlp_protobuf_encoder>(std::move(encoding)), &read_otlp_answer);
 }
 
 } // namespace tc::exporting

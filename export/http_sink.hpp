@@ -14,9 +14,6 @@
 
 namespace tc::exporting {
 
-/// OTLP allows answers of up to 4 MiB; a longer one makes the attempt a failure that is not repeated.
-inline constexpr std::size_t longest_response = std::size_t{4} << 20;
-
 /// How to speak to a backend, beside where it is. Values may be credentials: they appear in no message.
 struct http_sink_options {
   std::vector<std::pair<std::string, std::string>> headers; ///< an Authorization here wins over the address's

@@ -9,6 +9,9 @@
 
 namespace tc::exporting {
 
+/// OTLP allows answers of up to 4 MiB; a longer one makes the attempt a failure that is not repeated.
+inline constexpr std::size_t longest_response = std::size_t{4} << 20;
+
 /// The parts of a complete HTTP answer that decide.
 struct http_answer {
   int status = 0;

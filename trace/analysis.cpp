@@ -236,7 +236,7 @@ std::size_t analysis::attempt_of_message(const observation& fact) const {
 namespace {
 
 /// "Kind/namespace/name verb", "Kind/name verb"
-std::optional<std::pair<object_id, std::string>> read_log_line(std::string_view line) {
+std::optional<object_id> read_log_line(std::string_view line) {
   auto verb = line.rfind(' ');
   auto kind = line.find('/');
   if (verb == std::string_view::npos || kind >= verb)
@@ -249,7 +249,7 @@ std::optional<std::pair<object_id, std::string>> read_log_line(std::string_view 
   if (slash != std::string_view::npos)
     result.namespace_name = path.substr(0, slash);
   result.name = path.substr(slash == std::string_view::npos ? 0 : slash + 1);
-  return std::pair{std::move(result), std::string{line.substr(verb + 1)}};
+  return result;
 }
 
 } // namespace

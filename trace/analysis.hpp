@@ -129,8 +129,8 @@ struct analysis {
   std::optional<bool> log_names(std::size_t attempt_index, const object_id& object) const;
 
   const assembly_options& options;
-  /// What each attempt's apply says it has touched, with the verbs.
-  std::map<std::size_t, std::map<object_id, std::string>> change_logs;
+  /// What each attempt's apply says it has touched.
+  std::map<std::size_t, std::set<object_id>> change_logs;
 
 private:
   std::map<std::string, std::uint64_t> seen_until_; ///< latest version of each kind

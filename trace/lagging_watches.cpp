@@ -58,7 +58,7 @@ void expect_touched(const analysis& all, change_facts& change) {
     if (log == all.change_logs.end())
       continue;
     const auto& run = all.attempts[index];
-    for (const auto& [object, verb] : log->second) {
+    for (const auto& object : log->second) {
       if (all.has_seen(object.kind, run.last.version))
         continue;
       const auto* line = all.find(object);

@@ -27,11 +27,9 @@ object_name name_in(std::string_view json) {
                : std::string{};
   };
   object_name out{text("namespace"), text("name"), text("uid")};
-  if (constexpr auto place = "/metadata/generation"; object.is_object()) {
-    auto pointer = nlohmann::json::json_pointer{place};
-    if (object.contains(pointer) && object[pointer].is_number_integer())
-      out.generation = object[pointer].get<std::int64_t>();
-  }
+  const nlohmann::json::json_pointer generation{"/metadata/generation"};
+  if (object.is_object() && object.contains(generation) && object[generation].is_number_integer())
+    out.generation = object[generation].get<std::int64_t>();
   return out;
 }
 

@@ -449,24 +449,19 @@ bool controller_process::drain() {
     one->stop();
   own.loop.post([&own] { own.feed->flush(); });
   auto deadline = std::chrono::steady_clock::now() + own.options.shutdown_timeout;
-  auto sum = [](const controller_books& books, std::uint64_t trace_books::*what) {
-    std::uint64_t out = 0;
-    for (const auto& [name, trace] : books.traces)
-      out += trace.*what;
-    return out;
-  };
   std::unique_lock guard{own.mutex};
   // Two more publications, so that what was under way when watching ended is in the books.
   auto enough = own.books_seen + 2;
   own.changed.wait_until(guard, deadline, [&] {
     // What has no usable Provider will get none while the process ends.
     return own.books_seen >= enough && own.books &&
-           sum(*own.books, &trace_books::traces_waiting) == sum(*own.books, &trace_books::traces_stranded);
+           sum_of(*own.books, &trace_books::traces_waiting) ==
+               sum_of(*own.books, &trace_books::traces_stranded);
   });
   auto latest = own.books;
   guard.unlock();
-  auto left = latest ? sum(*latest, &trace_books::traces_waiting) : 0;
-  auto open = latest ? sum(*latest, &trace_books::changes_pending) : 0;
+  auto left = latest ? sum_of(*latest, &trace_books::traces_waiting) : 0;
+  auto open = latest ? sum_of(*latest, &trace_books::changes_pending) : 0;
   std::uint64_t spans = 0;
   if (latest)
     for (const auto& [name, exporter] : latest->exporters)

@@ -32,6 +32,16 @@ protected:
     });
   }
 
+  /// One Trace that follows everything, a backend, and a recording until all of it has settled.
+  void play_to_the_end(const char* recording) {
+    auto facts = recorded(recording);
+    start(facts.front()->received_at);
+    here->system->apply(binding_to(setup_for(here->backend)));
+    here->system->apply(everything());
+    here->play(facts);
+    EXPECT_TRUE(here->system->settle(1min));
+  }
+
   std::unique_ptr<world> here;
   std::vector<trace_status> writes;
   bool failing = false;
@@ -120,12 +130,7 @@ TEST_F(Reporting, ATraceThatCannotBeReadIsStalledUntilItCan) {
 }
 
 TEST_F(Reporting, WhatIsExportedMovesTheTimeAfterWhichARestartBegins) {
-  auto facts = recorded("s01-three-kustomizations");
-  start(facts.front()->received_at);
-  here->system->apply(binding_to(setup_for(here->backend)));
-  here->system->apply(everything());
-  here->play(facts);
-  EXPECT_TRUE(here->system->settle(1min));
+  play_to_the_end("s01-three-kustomizations");
   here->system->advance(here->system->now() + 30s);
   EXPECT_TRUE(is_known(writes.back().exported_until));
   EXPECT_LE(writes.back().exported_until, writes.back().last_export);
@@ -134,12 +139,7 @@ TEST_F(Reporting, WhatIsExportedMovesTheTimeAfterWhichARestartBegins) {
 }
 
 TEST_F(Reporting, ADeletedTraceLeavesItsBooksAndNothingElse) {
-  auto facts = recorded("s01-three-kustomizations");
-  start(facts.front()->received_at);
-  here->system->apply(binding_to(setup_for(here->backend)));
-  here->system->apply(everything());
-  here->play(facts);
-  EXPECT_TRUE(here->system->settle(1min));
+  play_to_the_end("s01-three-kustomizations");
   here->system->remove("all");
   auto written = writes.size();
   here->system->advance(here->system->now() + 1min);

@@ -4,7 +4,7 @@
 #include "export/gzip.hpp"
 #include "export/http_sink.hpp"
 #include "runtime/http_client/base64.hpp"
-#include "tests/export/sample_traces.hpp"
+#include "tests/export/send_once.hpp"
 #include "tests/support/certificates.hpp"
 #include "tests/support/scripted_server.hpp"
 #include "version.hpp"
@@ -53,16 +53,7 @@ class grpc_sink : public ::testing::Test {
 protected:
   attempt_result send_to(const std::string& address, http_sink_options options = {}) {
     auto sink = make_sink(loop_, resolve_endpoint("otlp", address).value(), std::move(options));
-    return send_with(*sink);
-  }
-
-  attempt_result send_with(span_sink& sink) {
-    auto batch = std::make_shared<const encoded_batch>(
-        sink.encoder()->encode(std::vector{testing::small_trace()}).at(0));
-    std::promise<attempt_result> promise;
-    auto future = promise.get_future();
-    sink.send(batch, [&](attempt_result result) { promise.set_value(std::move(result)); });
-    return future.get();
+    return testing::send_once(*sink);
   }
 
   attempt_result send_and_get(const scripted_response& response, http_sink_options options = {}) {
@@ -111,7 +102,7 @@ TEST_F(grpc_sink, sends_one_call_after_another) {
   options.gzip = false;
   auto sink = make_sink(loop_, resolve_endpoint("otlp", address_of(server)).value(), options);
   for (int i = 0; i < 5; ++i)
-    EXPECT_EQ(send_with(*sink).outcome, attempt_outcome::delivered);
+    EXPECT_EQ(testing::send_once(*sink).outcome, attempt_outcome::delivered);
   ASSERT_EQ(server.requests().size(), 5U);
   EXPECT_EQ(server.requests().at(4).header("grpc-encoding"), "");
   ExportTraceServiceRequest request;
@@ -127,7 +118,7 @@ TEST_F(grpc_sink, uses_one_connection_for_many_calls) {
   options.tls = std::make_shared<const runtime::tls_options>(runtime::tls_options{.ca_pem = authority.pem()});
   auto sink = make_sink(loop_, resolve_endpoint("otlp", address_of(server, "grpcs")).value(), options);
   for (int i = 0; i < 5; ++i)
-    EXPECT_EQ(send_with(*sink).outcome, attempt_outcome::delivered);
+    EXPECT_EQ(testing::send_once(*sink).outcome, attempt_outcome::delivered);
   EXPECT_EQ(server.connections(), 1U);
 }
 

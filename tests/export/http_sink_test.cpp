@@ -5,6 +5,7 @@
 #include "export/http_sink.hpp"
 #include "export/otlp_json_reader.hpp"
 #include "tests/export/sample_traces.hpp"
+#include "tests/export/send_once.hpp"
 #include "tests/support/certificates.hpp"
 #include "tests/support/scripted_server.hpp"
 #include "version.hpp"
@@ -57,16 +58,7 @@ protected:
     auto target = resolve_endpoint(type, address);
     EXPECT_TRUE(target) << target.error().message;
     auto sink = make_sink(loop_, *target, std::move(options));
-    return send_with(*sink);
-  }
-
-  attempt_result send_with(span_sink& sink) {
-    auto batches = sink.encoder()->encode(std::vector{testing::small_trace()});
-    std::promise<attempt_result> promise;
-    auto future = promise.get_future();
-    sink.send(std::make_shared<const encoded_batch>(batches.at(0)),
-              [&promise](attempt_result result) { promise.set_value(std::move(result)); });
-    return future.get();
+    return testing::send_once(*sink);
   }
 
   /// Sends to a server that gives that one answer.
@@ -133,7 +125,7 @@ TEST_F(sending, speaks_zipkin_and_otlp_json) {
   EXPECT_EQ(send_to(server.url(), {}, "zipkin").outcome, attempt_outcome::delivered);
   endpoint json{protocol::otlp_http_json, server.url("/v1/traces"), ""};
   auto sink = make_sink(loop_, json);
-  EXPECT_EQ(send_with(*sink).outcome, attempt_outcome::delivered);
+  EXPECT_EQ(testing::send_once(*sink).outcome, attempt_outcome::delivered);
   auto zipkin = server.requests().at(0);
   EXPECT_EQ(zipkin.target, "/api/v2/spans");
   EXPECT_EQ(zipkin.header("content-type"), "application/json");
