@@ -58,7 +58,7 @@ void cluster_writer::patch_trace_status(const std::string& namespace_name, const
   request.body = std::move(body);
   request.total_timeout = request_limit;
   request.on_done = [done = std::move(done)](const http_result& result) {
-    // Gone, or another object of the same name (409 for the UID in the patch): nothing is to be written.
+    // Gone, or refused as another object of the same name: nothing is to be written.
     done(result.ok() || result.status == 404 || result.status == 409 ? std::string{} : reason_of(result));
   };
   target_.send(std::move(request));

@@ -90,8 +90,9 @@ std::string status_patches::patch_for(const trace_status& status, timestamp now)
                                  {"time", whole_seconds(status.last_export)}};
   if (is_known(status.exported_until))
     body["exportedUntil"] = whole_seconds(status.exported_until);
-  // The UID keeps the status of a Trace from one that was created under its name meanwhile: the API server
-  // answers 409.
+  // Names the object that is meant. It protects nothing yet: kube-apiserver takes a patch of the status
+  // subresource whatever its metadata says (tests/deploy/against_api_server.py shows it), so a Trace that was
+  // created under the name of another may get its last status once.
   nlohmann::json patch{{"status", std::move(body)}};
   if (!status.uid.empty())
     patch["metadata"] = {{"uid", status.uid}};
