@@ -40,8 +40,8 @@ class fields {
 public:
   fields(const entry& source, std::string what)
       : file_(source.file), body_(source.body), what_(std::move(what)) {}
-  fields(std::string file, YAML::Node body, std::string what)
-      : file_(std::move(file)), body_(std::move(body)), what_(std::move(what)) {}
+  fields(std::string file, const YAML::Node& body, std::string what)
+      : file_(std::move(file)), body_(body), what_(std::move(what)) {}
 
   std::string text(const char* key) const {
     auto node = at(key);

@@ -66,7 +66,7 @@ std::string short_duration(duration value) {
   if (total_seconds < 3600)
     return fmt::format("{}{}m{:02}s", sign, total_seconds / 60, total_seconds % 60);
   auto total_minutes = total_seconds / 60;
-  if (total_minutes < 24 * 60)
+  if (total_minutes < 1440)
     return fmt::format("{}{}h{:02}m", sign, total_minutes / 60, total_minutes % 60);
   return fmt::format("{}{}d{:02}h", sign, total_minutes / 1440, total_minutes / 60 % 24);
 }

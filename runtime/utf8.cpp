@@ -94,6 +94,15 @@ std::size_t display_columns(std::string_view text) {
   return out;
 }
 
+std::string cut_to_bytes(std::string text, std::size_t limit) {
+  if (text.size() <= limit)
+    return text;
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0U) == 0x80U)
+    --limit;
+  text.resize(limit);
+  return text;
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());

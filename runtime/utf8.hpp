@@ -21,6 +21,9 @@ code_point first_code_point(std::string_view text);
 /// Returns how many terminal columns the text takes: 2 for East Asian wide characters, 0 for combining marks.
 std::size_t display_columns(std::string_view text);
 
+/// Returns the beginning of `text`, at most `limit` bytes, without the half of a character at its end.
+std::string cut_to_bytes(std::string text, std::size_t limit);
+
 /// Returns `text` without anything that would move a terminal's cursor or change its colors: control
 /// characters become spaces, bytes that are not UTF-8 become "?".
 std::string printable(std::string_view text);

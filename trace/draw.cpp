@@ -352,7 +352,7 @@ private:
       applied_ += run_span.end - run_span.start;
   }
 
-  std::string with_uid(const object_id& object, const std::string& uid, std::string text) const {
+  std::string with_uid(const object_id& object, const std::string& uid, const std::string& text) const {
     const auto* line = all_.find(object);
     bool recreated = line && !line->states.empty() && line->states.front()->uid != uid;
     return recreated ? text + ' ' + uid : text;

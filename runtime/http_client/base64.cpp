@@ -18,7 +18,7 @@ std::optional<std::string> decode_base64(std::string_view text) {
                        static_cast<int>(text.size())) < 0 ||
       EVP_DecodeFinal(context.get(), out + first, &last) < 0)
     return std::nullopt;
-  result.resize(static_cast<std::size_t>(first + last));
+  result.resize(static_cast<std::size_t>(first) + static_cast<std::size_t>(last));
   return result;
 }
 

@@ -1,7 +1,5 @@
 #include "runtime/program/cluster_writer.hpp"
 
-#include "runtime/http_client/base64.hpp"
-
 #include <nlohmann/json.hpp>
 
 #include <utility>
@@ -10,92 +8,64 @@ namespace tc::runtime {
 
 namespace {
 
-constexpr std::chrono::milliseconds request_limit{30'000};
-
-/// What the API server says in the Status object of an error, else the HTTP status.
-std::string reason_of(const http_result& result) {
-  if (result.failure != http_failure::none)
-    return result.error;
-  auto status = nlohmann::json::parse(result.body, nullptr, false);
-  if (status.is_object() && status.contains("message") && status["message"].is_string())
-    return status["message"].get<std::string>();
-  return "HTTP status " + std::to_string(result.status);
+std::string uid_of(const std::string& object_json) {
+  auto object = nlohmann::json::parse(object_json, nullptr, false);
+  return object.is_object() && object.contains("metadata") ? object["metadata"].value("uid", "") : "";
 }
 
 } // namespace
-
-tl::expected<secret_data, std::string> read_secret_json(std::string_view json) {
-  auto object = nlohmann::json::parse(json, nullptr, false);
-  if (!object.is_object() || !object.contains("kind") || object["kind"] != "Secret")
-    return tl::unexpected(std::string{"the API server's answer is not a Secret"});
-  secret_data out;
-  if (!object.contains("data") || !object["data"].is_object())
-    return out;
-  for (const auto& [key, value] : object["data"].items()) {
-    auto decoded = value.is_string() ? decode_base64(value.get_ref<const std::string&>()) : std::nullopt;
-    if (!decoded)
-      return tl::unexpected("key '" + key + "' is not base64");
-    out[key] = std::move(*decoded);
-  }
-  return out;
-}
 
 void cluster_writer::use_trace_resource(const kube::resource_ref& resource) {
   std::lock_guard guard{mutex_};
   trace_ = resource;
 }
 
-void cluster_writer::patch_trace_status(const std::string& namespace_name, const std::string& name,
-                                        std::string body, std::function<void(std::string error)> done) {
-  http_request request;
-  request.method = "PATCH";
-  {
-    std::lock_guard guard{mutex_};
-    request.url =
-        kube::object_path(trace_, namespace_name, name, "status") + "?fieldManager=trace-controller";
-  }
-  request.headers = {"Content-Type: application/merge-patch+json", "Accept: application/json"};
-  request.body = std::move(body);
-  request.total_timeout = request_limit;
-  request.on_done = [done = std::move(done)](const http_result& result) {
-    // Gone, or refused as another object of the same name: nothing is to be written.
-    done(result.ok() || result.status == 404 || result.status == 409 ? std::string{} : reason_of(result));
-  };
-  target_.send(std::move(request));
+kube::resource_ref cluster_writer::trace_resource_ref() {
+  std::lock_guard guard{mutex_};
+  return trace_;
 }
 
-void cluster_writer::post_event(const std::string& namespace_name, std::string body,
-                                std::function<void(std::string error)> done) {
-  http_request request;
-  request.method = "POST";
-  request.url = kube::collection_path({"", "v1", "Event", "events"}, namespace_name);
-  request.headers = {"Content-Type: application/json", "Accept: application/json"};
-  request.body = std::move(body);
-  request.total_timeout = request_limit;
-  request.on_done = [done = std::move(done)](const http_result& result) {
-    done(result.ok() ? std::string{} : reason_of(result));
+void cluster_writer::patch_trace_status(const trace_status& about, std::string json_patch,
+                                        std::function<void(std::string error)> done) {
+  auto resource = trace_resource_ref();
+  auto finish = [this, resource, space = about.namespace_name, name = about.name, uid = about.uid,
+                 done = std::move(done)](kube::api_result result) {
+    if (result || result.error().kind == kube::api_failure::not_found) {
+      done({}); // written, or nobody is there any more
+      return;
+    }
+    if (result.error().kind != kube::api_failure::invalid) {
+      done(result.error().message);
+      return;
+    }
+    // The API server says the same when the test of the UID fails and when the status is wrong.
+    api_.get(resource, space, name, [uid, done, error = result.error().message](const kube::api_result& now) {
+      bool another = now ? uid_of(*now) != uid : now.error().kind == kube::api_failure::not_found;
+      done(another ? std::string{} : error);
+    });
   };
-  target_.send(std::move(request));
+  api_.patch_status(resource, about.namespace_name, about.name, std::move(json_patch), std::move(finish));
+}
+
+void cluster_writer::post_event(const std::string& namespace_name, std::string event_json,
+                                std::function<void(std::string error)> done) {
+  api_.create({"", "v1", "Event", "events"}, namespace_name, std::move(event_json),
+              [done = std::move(done)](const kube::api_result& result) {
+                done(result ? std::string{} : result.error().message);
+              });
 }
 
 void cluster_writer::read_secret(const std::string& namespace_name, const std::string& name,
                                  std::function<void(provider_registry::secret_result)> done) {
-  http_request request;
-  request.url = kube::object_path({"", "v1", "Secret", "secrets"}, namespace_name, name);
-  request.headers = {"Accept: application/json"};
-  request.total_timeout = request_limit;
-  request.on_done = [done = std::move(done)](const http_result& result) {
-    if (!result.ok()) {
-      done(tl::unexpected(secret_failure{result.status == 404, result.status == 403, reason_of(result)}));
-      return;
-    }
-    auto data = read_secret_json(result.body);
-    if (data)
-      done(std::move(*data));
-    else
-      done(tl::unexpected(secret_failure{false, false, data.error()}));
-  };
-  target_.send(std::move(request));
+  api_.get_secret(namespace_name, name,
+                  [done = std::move(done)](tl::expected<kube::secret_values, kube::api_error> result) {
+                    if (result)
+                      done(std::move(*result));
+                    else
+                      done(tl::unexpected(secret_failure{result.error().kind == kube::api_failure::not_found,
+                                                         result.error().kind == kube::api_failure::forbidden,
+                                                         std::move(result.error().message)}));
+                  });
 }
 
 } // namespace tc::runtime

@@ -3,8 +3,8 @@
 // The few requests that the controller makes beside its watches: the status of Traces, and the Secrets that
 // Providers name. Values of Secrets appear in no message.
 
-#include "kube/cluster.hpp"
-#include "kube/resources.hpp"
+#include "kube/api_client.hpp"
+#include "messages/actors.hpp"
 #include "runtime/program/provider_registry.hpp"
 
 #include <functional>
@@ -15,31 +15,32 @@ namespace tc::runtime {
 
 class cluster_writer {
 public:
-  explicit cluster_writer(kube::cluster& target) : target_(target) {}
+  /// `clock` is the wall clock.
+  cluster_writer(kube::cluster& target, std::function<timestamp()> clock) : api_(target, std::move(clock)) {}
 
   /// In which version the cluster serves Trace. Thread-safe, as the others are.
   void use_trace_resource(const kube::resource_ref& resource);
 
-  /// Merge-patches the status; `done` gets "" or the error, on the loop's thread. A Trace that is gone is no
-  /// error.
-  void patch_trace_status(const std::string& namespace_name, const std::string& name, std::string body,
+  /// Patches the status of the Trace that `about` names with a JSON Patch that tests its UID; `done` gets ""
+  /// or the error, on the loop's thread. A Trace that is gone, or that another one of its name replaced, is
+  /// no error: nothing is to be written.
+  void patch_trace_status(const trace_status& about, std::string json_patch,
                           std::function<void(std::string error)> done);
 
-  /// Reads a Secret; `done` is called on the loop's thread.
   /// Posts a core/v1 Event; `done` gets "" or why not.
-  void post_event(const std::string& namespace_name, std::string body,
+  void post_event(const std::string& namespace_name, std::string event_json,
                   std::function<void(std::string error)> done);
 
+  /// Reads a Secret; `done` is called on the loop's thread.
   void read_secret(const std::string& namespace_name, const std::string& name,
                    std::function<void(provider_registry::secret_result)> done);
 
 private:
-  kube::cluster& target_;
+  kube::resource_ref trace_resource_ref();
+
+  kube::api_client api_;
   std::mutex mutex_;
   kube::resource_ref trace_{"notification.toolkit.fluxcd.io", "v1", "Trace", "traces"};
 };
-
-/// Returns the decoded data of a Secret's JSON. The error holds no value.
-tl::expected<secret_data, std::string> read_secret_json(std::string_view json);
 
 } // namespace tc::runtime

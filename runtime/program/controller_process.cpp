@@ -81,7 +81,7 @@ server_response answer(int status, std::string text) {
 struct controller_process::impl {
   impl(const run_options& chosen, logger to, std::shared_ptr<kube::access_source> access)
       : options(chosen), log(std::move(to)), actors_(options.pool), loop(http_settings()),
-        target(loop, std::move(access)), versions(target, wall_clock), writer(target) {}
+        target(loop, std::move(access)), versions(target, wall_clock), writer(target, wall_clock) {}
 
   /// Also when starting failed half way.
   ~impl() {
@@ -187,7 +187,7 @@ void controller_process::impl::start_actors() {
   setup.write_status = [this](const trace_status& status, std::function<void(std::string)> done) {
     auto body = patches.patch_for(status, wall_clock());
     writer.patch_trace_status(
-        status.namespace_name, status.name, std::move(body),
+        status, std::move(body),
         [this, name = status.namespace_name + '/' + status.name,
          done = std::move(done)](const std::string& error) {
           if (!error.empty())

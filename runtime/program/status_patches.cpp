@@ -1,5 +1,7 @@
 #include "runtime/program/status_patches.hpp"
 
+#include "runtime/utf8.hpp"
+
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
@@ -13,13 +15,8 @@ std::string whole_seconds(timestamp at) {
   return to_rfc3339(std::chrono::floor<std::chrono::seconds>(at));
 }
 
-/// The CRD and Kubernetes limit a condition's message to 32 KiB.
-std::string bounded(std::string text) {
-  constexpr std::size_t limit = 2048;
-  if (text.size() > limit)
-    text.resize(limit);
-  return text;
-}
+/// The CRD and Kubernetes limit a condition's message to 32 KiB; people read less.
+constexpr std::size_t longest_message = 2048;
 
 } // namespace
 
@@ -65,7 +62,7 @@ std::string status_patches::patch_for(const trace_status& status, timestamp now)
     conditions.push_back({{"type", type},
                           {"status", text},
                           {"reason", reason},
-                          {"message", bounded(message)},
+                          {"message", cut_to_bytes(message, longest_message)},
                           {"observedGeneration", status.generation},
                           {"lastTransitionTime", before.transition}});
   };
@@ -90,12 +87,13 @@ std::string status_patches::patch_for(const trace_status& status, timestamp now)
                                  {"time", whole_seconds(status.last_export)}};
   if (is_known(status.exported_until))
     body["exportedUntil"] = whole_seconds(status.exported_until);
-  // Names the object that is meant. It protects nothing yet: kube-apiserver takes a patch of the status
-  // subresource whatever its metadata says (tests/deploy/against_api_server.py shows it), so a Trace that was
-  // created under the name of another may get its last status once.
-  nlohmann::json patch{{"status", std::move(body)}};
-  if (!status.uid.empty())
-    patch["metadata"] = {{"uid", status.uid}};
+  // The API server takes a merge patch of the status subresource whatever its metadata says, so only a test
+  // keeps the last status of a Trace from one that was created under its name. An "add" sets a member that is
+  // there; .status itself always is, by the default of the CRD.
+  auto patch = nlohmann::json::array();
+  patch.push_back({{"op", "test"}, {"path", "/metadata/uid"}, {"value", status.uid}});
+  for (auto& [field, value] : body.items())
+    patch.push_back({{"op", "add"}, {"path", "/status/" + field}, {"value", std::move(value)}});
   return patch.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
-// The status of Trace resources as JSON merge patches, with conditions the way Flux writes them (kstatus):
-// Ready always, Reconciling and Stalled only while they are true. Remembers when each condition last changed.
+// The status of Trace resources as JSON Patches (RFC 6902), with conditions the way Flux writes them
+// (kstatus): Ready always, Reconciling and Stalled only while they are true. Remembers when each condition
+// last changed.
 
 #include "messages/actors.hpp"
 
@@ -20,7 +21,8 @@ public:
   void seen(std::string_view trace_json);
   void gone(const std::string& uid);
 
-  /// Returns the body of a merge patch on the status subresource. Thread-safe, as seen() and gone() are.
+  /// Returns the body of a JSON Patch on the status subresource, which another object of the same name
+  /// refuses. Thread-safe, as seen() and gone() are.
   std::string patch_for(const trace_status& status, timestamp now);
 
 private:

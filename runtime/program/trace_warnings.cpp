@@ -1,5 +1,7 @@
 #include "runtime/program/trace_warnings.hpp"
 
+#include "runtime/utf8.hpp"
+
 #include <nlohmann/json.hpp>
 
 namespace tc::runtime {
@@ -11,8 +13,6 @@ constexpr std::size_t longest_message = 1024;
 
 std::string event_json(const trace_resource& about, const std::string& reason, std::string message,
                        timestamp at) {
-  if (message.size() > longest_message)
-    message.resize(longest_message);
   auto second = to_rfc3339(std::chrono::floor<std::chrono::seconds>(at));
   nlohmann::json event{
       {"apiVersion", "v1"},
@@ -26,7 +26,7 @@ std::string event_json(const trace_resource& about, const std::string& reason, s
         {"uid", about.uid}}},
       {"type", "Warning"},
       {"reason", reason},
-      {"message", message},
+      {"message", cut_to_bytes(std::move(message), longest_message)},
       {"count", 1},
       {"firstTimestamp", second},
       {"lastTimestamp", second},

@@ -126,7 +126,15 @@ scripted_response cluster_in_miniature::patch(const scripted_request& request) {
   if (traces.objects.empty() || request.path().find("/traces/demo/status") == std::string::npos)
     return scripted_response::json(R"({"kind":"Status","message":"not found"})", 404);
   auto object = traces.objects.begin()->second;
-  object.merge_patch(json::parse(request.body));
+  if (!object.contains("status"))
+    object["status"] = {{"observedGeneration", -1}}; // the CRD's default
+  try {
+    object.patch_inplace(json::parse(request.body));
+  } catch (const json::exception&) {
+    return scripted_response::json(
+        R"({"kind":"Status","code":422,"reason":"Invalid","message":"the server rejected our request due to an error in our request"})",
+        422);
+  }
   status_ = object.at("status");
   auto text = object.dump();
   store(traces, std::move(object)); // the watch tells the writer too

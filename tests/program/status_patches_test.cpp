@@ -1,4 +1,4 @@
-// The status of Traces as merge patches.
+// The status of Traces as JSON Patches.
 
 #include "runtime/program/status_patches.hpp"
 
@@ -38,8 +38,10 @@ trace_status not_ready(bool stalled) {
   return out;
 }
 
+/// The status of a new Trace after the patch; the CRD's default gives it one to begin with.
 json patch(status_patches& patches, const trace_status& status, const char* time) {
-  return json::parse(patches.patch_for(status, at(time))).at("status");
+  json object{{"metadata", {{"uid", status.uid}}}, {"status", {{"observedGeneration", -1}}}};
+  return object.patch(json::parse(patches.patch_for(status, at(time)))).at("status");
 }
 
 std::vector<std::string> conditions_of(const json& status) {
@@ -147,10 +149,22 @@ TEST(status_patches, a_long_message_is_cut_and_stays_text) {
   EXPECT_NO_THROW(patch(patches, status, "2026-01-01T00:00:00Z"));
 }
 
-TEST(status_patches, name_the_object_that_they_are_for) {
+TEST(status_patches, fail_on_another_object_of_the_same_name) {
   status_patches patches;
   auto patch = json::parse(patches.patch_for(ready(), at("2026-01-01T00:00:00Z")));
-  EXPECT_EQ(patch.at("metadata"), (json{{"uid", "uid-1"}}));
+  EXPECT_EQ(patch.at(0), (json{{"op", "test"}, {"path", "/metadata/uid"}, {"value", "uid-1"}}));
+  EXPECT_THROW((json{{"metadata", {{"uid", "uid-2"}}}, {"status", json::object()}}.patch(patch)),
+               json::other_error);
+}
+
+TEST(status_patches, leave_what_they_do_not_name) {
+  status_patches patches;
+  auto patch = json::parse(patches.patch_for(ready(), at("2026-01-01T00:00:00Z")));
+  json object{{"metadata", {{"uid", "uid-1"}}},
+              {"status", {{"lastExportedTrace", {{"traceID", "t"}}}, {"activeChanges", 7}}}};
+  auto status = object.patch(patch).at("status");
+  EXPECT_EQ(status.at("lastExportedTrace").at("traceID"), "t");
+  EXPECT_EQ(status.at("activeChanges"), 0);
 }
 
 TEST(status_patches, keep_nothing_of_a_trace_that_is_gone) {

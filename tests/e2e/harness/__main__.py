@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from .report import Report
-from .scenarios import commits, failures, faults, recording
+from .scenarios import commits, definitions, failures, faults, recording
 from .world import World
 
 # In the order in which they run; each leaves the cluster usable for the next, and later ones use the traces of earlier ones.
@@ -20,6 +20,7 @@ SCENARIOS = {
     "faults": ("no fault loses a trace or doubles one", faults.all_faults),
     "provider": ("a missing Provider shows, heals, and loses nothing", failures.missing_provider),
     "validation": ("a wrong Trace is refused, the proposal's examples are not", failures.validation),
+    "definitions": ("definitions, RBAC and examples hold on a real API server", definitions.definitions),
     "shutdown": ("the books balance and SIGTERM drains", commits.shutdown),
 }
 ALWAYS = ("setup",)
