@@ -103,7 +103,7 @@ void analysis::read_timelines(const ledger& facts) {
   }
   // Who applies a source keeps a history of revisions: it may show a stay before what was seen of the source
   // itself.
-  std::map<object_id, std::vector<const object_state*>> appliers;
+  appliers_by_source appliers;
   for (const auto& [object, line] : timelines)
     if (const auto* latest = line.latest();
         latest && latest->state->source_ref && !latest->state->applies.empty())
@@ -111,6 +111,7 @@ void analysis::read_timelines(const ledger& facts) {
   name_incarnations(contents, [&](const occurrence& content) {
     return left_and_returned(appliers[content.source], content);
   });
+  recall_first_source(*this, appliers);
 }
 
 std::optional<object_id> analysis::owner_of(const object_id& object) const {
@@ -139,6 +140,9 @@ std::uint64_t lower_bound_of(const attempt& of) {
 }
 
 timestamp start_second_of(const attempt& of) {
+  // Ready keeps the second of an attempt that was cut short: what the record says is later, then.
+  if (is_known(of.start_second) && is_known(of.recorded_second) && of.reported)
+    return std::max(of.start_second, of.recorded_second - *of.reported);
   if (is_known(of.start_second))
     return of.start_second;
   if (of.reported && is_known(of.outcome_second))

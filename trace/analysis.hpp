@@ -144,6 +144,12 @@ private:
   void collect();
 };
 
+/// The states of those who apply each source, with their histories.
+using appliers_by_source = std::map<object_id, std::vector<const object_state*>>;
+
+/// The rule of which source had a content first, where that source has gone on before anything was seen.
+void recall_first_source(analysis& all, const appliers_by_source& appliers);
+
 /// The rules of what a restart leaves of runs that were over before it.
 void recall_histories(analysis& all);
 

@@ -72,6 +72,12 @@ std::vector<object_id> connections_of(const observation& fact) {
   result.insert(result.end(), values.begin(), values.end());
   if (auto content = content_node(fact))
     result.push_back(*content);
+  // Its source may have had contents before it was listed that other sources have still (recall.cpp).
+  if (fact.initial && fact.state && fact.state->source_ref)
+    for (const auto& record : fact.state->applies)
+      if (auto key = change_key_of(*fact.state->source_ref, record.revision, record.origin_revision);
+          !key.empty())
+        result.push_back({"", "", "", key});
   return result;
 }
 

@@ -178,7 +178,7 @@ void find_expectations(analysis& all) {
     if (!each.key.empty())
       lasts[{each.object, each.key}] = &each;
   for (const auto& content : all.contents) {
-    if (content.change.empty())
+    if (content.change.empty() || content.recalled)
       continue;
     auto found = followers.find(content.source);
     if (found == followers.end())

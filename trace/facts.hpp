@@ -131,6 +131,8 @@ struct occurrence {
   std::uint64_t asked_by = no_version;
   std::vector<std::string> revisions; ///< all it was known by, in order
   std::optional<std::size_t> cause;   ///< index of the attempt whose apply asked for it
+  bool recalled =
+      false; ///< known only from the history of who applied it: the source had gone on when it was listed
 };
 
 /// What messages alone tell of a source whose states are withheld.

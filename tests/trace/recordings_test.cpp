@@ -1,9 +1,6 @@
-// Real runs of real controllers against their ground truth, in every order and from partial evidence.
+// Real runs of real controllers against their ground truth, from all of the evidence and from parts of it.
 
-#include "tests/support/live_replay.hpp"
-#include "tests/support/recording.hpp"
-#include "tests/support/restart.hpp"
-#include "trace/assemble.hpp"
+#include "tests/trace/recorded.hpp"
 #include "trace/span_ids.hpp"
 
 #include <gmock/gmock.h>
@@ -13,69 +10,18 @@
 #include <algorithm>
 #include <fstream>
 #include <numeric>
-#include <random>
 
 namespace tc::trace {
 namespace {
 
 using json = nlohmann::json;
+using test::at_end;
+using test::folder_of;
+using test::live;
 using test::live_replay;
-
-const std::vector<const char*> recordings = {"s01-three-kustomizations",
-                                             "s02-helm",
-                                             "s03-failures",
-                                             "s04-nested",
-                                             "s05-superseded",
-                                             "s05b-superseded-cancel",
-                                             "s06-oci-origin",
-                                             "s07-two-sources-same-commit",
-                                             "s08-drift-and-noop",
-                                             "s09-controller-restart",
-                                             "s10-noisy",
-                                             "s11-rollback-to-old-sha",
-                                             "s12-prune-delete",
-                                             "s13-helm-chartref-valuesfrom"};
-
-std::string folder(const std::string& name) {
-  return std::string{TC_SOURCE_DIR} + "/tests/recordings/" + name;
-}
-
-std::vector<observation_ptr> stream_of(const std::string& name) {
-  return test::load_stream(folder(name) + "/stream.jsonl.gz");
-}
-
-std::vector<completed_trace> at_end(const std::vector<observation_ptr>& facts) {
-  ledger all;
-  for (const auto& fact : facts)
-    all.add(fact);
-  return assemble_all(all, {});
-}
-
-std::vector<completed_trace> live(std::vector<observation_ptr> facts) {
-  std::stable_sort(facts.begin(), facts.end(), [](const auto& left, const auto& right) {
-    return left->received_at < right->received_at;
-  });
-  live_replay replay;
-  for (const auto& fact : facts)
-    replay.observe(fact);
-  replay.finish();
-  return replay.exported();
-}
-
-using span_key = std::pair<trace_id, span_id>;
-
-std::map<span_key, span> spans_of(const std::vector<completed_trace>& traces) {
-  std::map<span_key, span> result;
-  for (const auto& trace : traces)
-    for (const auto& each : trace.spans)
-      EXPECT_TRUE(result.emplace(span_key{trace.id, each.id}, each).second) << each.name << " twice";
-  return result;
-}
-
-std::string name_of(const span& each) {
-  return std::string{each.text("k8s.resource.kind")} + '/' + std::string{each.text("k8s.namespace.name")} +
-         '/' + std::string{each.text("k8s.resource.name")};
-}
+using test::name_of;
+using test::spans_of;
+using test::stream_of;
 
 std::string name_of(const json& object) {
   return object["kind"].get<std::string>() + '/' + object["namespace"].get<std::string>() + '/' +
@@ -105,7 +51,7 @@ std::vector<std::string> expected_outcomes(const json& run) {
 
 /// Checks every change of the truth: its root, its runs with parents and outcomes, and its own outcome.
 void expect_truth(const std::string& name, const std::vector<completed_trace>& traces) {
-  std::ifstream file{folder(name) + "/truth.json"};
+  std::ifstream file{folder_of(name) + "/truth.json"};
   auto truth = json::parse(file);
   std::map<trace_id, std::map<span_id, span>> by_trace;
   for (const auto& trace : traces)
@@ -222,7 +168,7 @@ TEST_P(recording, is_right_live_from_the_stream_alone) {
 TEST_P(recording, is_right_with_http_events_too_and_has_the_same_spans) {
   auto facts = stream_of(GetParam());
   auto without = spans_of(at_end(facts));
-  auto posts = test::load_posts(folder(GetParam()) + "/posts.jsonl.gz");
+  auto posts = test::load_posts(folder_of(GetParam()) + "/posts.jsonl.gz");
   facts.insert(facts.end(), posts.begin(), posts.end());
   auto traces = at_end(facts);
   expect_truth(GetParam(), traces);
@@ -244,73 +190,6 @@ TEST_P(recording, live_output_is_the_set_at_the_end) {
     EXPECT_TRUE(parts.contains(key)) << each.name;
 }
 
-TEST_P(recording, order_and_duplicates_leave_no_mark) {
-  auto facts = stream_of(GetParam());
-  auto whole = at_end(facts);
-  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
-    auto shuffled = facts;
-    shuffled.insert(shuffled.end(), facts.begin(), facts.end());
-    std::mt19937_64 random{seed};
-    std::shuffle(shuffled.begin(), shuffled.end(), random);
-    auto again = at_end(shuffled);
-    ASSERT_EQ(again.size(), whole.size());
-    for (std::size_t at = 0; at < whole.size(); ++at) {
-      EXPECT_EQ(again[at].id, whole[at].id);
-      EXPECT_EQ(again[at].spans, whole[at].spans) << "seed " << seed << ", " << whole[at].change_key;
-      EXPECT_EQ(again[at].outcome, whole[at].outcome);
-    }
-  }
-}
-
-TEST_P(recording, jitter_of_arrival_changes_times_only) {
-  auto facts = stream_of(GetParam());
-  auto whole = spans_of(at_end(facts));
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    std::mt19937_64 random{seed};
-    std::uniform_int_distribution<std::int64_t> jitter{-200'000'000, 200'000'000};
-    std::vector<observation_ptr> moved;
-    for (const auto& fact : facts) {
-      auto copy = std::make_shared<observation>(*fact);
-      copy->received_at += duration{jitter(random)};
-      moved.push_back(std::move(copy));
-    }
-    auto again = spans_of(at_end(moved));
-    ASSERT_EQ(again.size(), whole.size());
-    for (const auto& [key, each] : whole) {
-      ASSERT_TRUE(again.contains(key)) << each.name;
-      EXPECT_EQ(again[key].parent, each.parent);
-      EXPECT_EQ(again[key].text("flux.outcome"), each.text("flux.outcome"));
-      EXPECT_EQ(again[key].text("flux.change.outcome"), each.text("flux.change.outcome"));
-    }
-  }
-}
-
-/// Some facts no list shows any more: that another run was cut short before, and which source had a commit
-/// first.
-bool may_hang_elsewhere(const span& each) {
-  return each.text("flux.span.kind") == "workload" || each.text("flux.span.kind") == "source";
-}
-
-TEST_P(recording, a_restart_invents_nothing_and_moves_nothing) {
-  auto facts = stream_of(GetParam());
-  auto whole = spans_of(at_end(facts));
-  for (std::size_t from = 1; from < facts.size(); from += std::max<std::size_t>(1, facts.size() / 24)) {
-    auto seen = test::seen_after_restart(facts, from);
-    for (const auto& traces : {at_end(seen), live(seen)})
-      for (const auto& [key, each] : spans_of(traces)) {
-        SCOPED_TRACE(each.name + " after a restart at " + std::to_string(from));
-        ASSERT_TRUE(whole.contains(key)) << key.first.to_hex();
-        const auto& known = whole.at(key);
-        EXPECT_EQ(each.text("flux.outcome"), known.text("flux.outcome"));
-        if (!may_hang_elsewhere(each)) {
-          EXPECT_EQ(each.parent, known.parent);
-        }
-      }
-  }
-}
-
-/// A restart of the process with what it had exported kept by the backend: together nothing is missing that
-/// settled.
 TEST_P(recording, messages_alone_tell_nothing_false) {
   auto facts = stream_of(GetParam());
   std::set<std::pair<trace_id, std::string>> known;
@@ -319,7 +198,7 @@ TEST_P(recording, messages_alone_tell_nothing_false) {
       if (each.text("flux.span.kind") == "run")
         known.emplace(trace.id, name_of(each) + ' ' + std::string{each.text("flux.outcome")});
   std::erase_if(facts, [](const observation_ptr& each) { return each->state.has_value(); });
-  auto posts = test::load_posts(folder(GetParam()) + "/posts.jsonl.gz");
+  auto posts = test::load_posts(folder_of(GetParam()) + "/posts.jsonl.gz");
   for (bool with_posts : {false, true}) {
     if (with_posts)
       facts.insert(facts.end(), posts.begin(), posts.end());
@@ -379,11 +258,7 @@ TEST(drift, is_a_change_of_its_own_for_a_trace_that_asks_for_it) {
   EXPECT_EQ(found(assemble_all(all, {})), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(all, recording, testing::ValuesIn(recordings), [](const auto& parameter) {
-  std::string name{parameter.param};
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(all, recording, testing::ValuesIn(test::recordings), test::recording_name);
 
 } // namespace
 } // namespace tc::trace

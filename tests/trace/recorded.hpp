@@ -1,0 +1,85 @@
+#pragma once
+
+// The bundled recordings, and what assembly and live replay make of them, for tests that vary how they
+// arrive.
+
+#include "tests/support/live_replay.hpp"
+#include "tests/support/recording.hpp"
+#include "trace/assemble.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tc::test {
+
+inline const std::vector<const char*> recordings = {"s01-three-kustomizations",
+                                                    "s02-helm",
+                                                    "s03-failures",
+                                                    "s04-nested",
+                                                    "s05-superseded",
+                                                    "s05b-superseded-cancel",
+                                                    "s06-oci-origin",
+                                                    "s07-two-sources-same-commit",
+                                                    "s08-drift-and-noop",
+                                                    "s09-controller-restart",
+                                                    "s10-noisy",
+                                                    "s11-rollback-to-old-sha",
+                                                    "s12-prune-delete",
+                                                    "s13-helm-chartref-valuesfrom"};
+
+/// Name of a test of one recording.
+inline std::string recording_name(const testing::TestParamInfo<const char*>& parameter) {
+  std::string name{parameter.param};
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+inline std::string folder_of(const std::string& recording) {
+  return std::string{TC_SOURCE_DIR} + "/tests/recordings/" + recording;
+}
+
+/// Returns the facts of the recording's stream, in order of arrival.
+inline std::vector<observation_ptr> stream_of(const std::string& recording) {
+  return load_stream(folder_of(recording) + "/stream.jsonl.gz");
+}
+
+inline std::vector<completed_trace> at_end(const std::vector<observation_ptr>& facts) {
+  trace::ledger all;
+  for (const auto& fact : facts)
+    all.add(fact);
+  return trace::assemble_all(all, {});
+}
+
+inline std::vector<completed_trace> live(std::vector<observation_ptr> facts) {
+  std::stable_sort(facts.begin(), facts.end(), [](const auto& left, const auto& right) {
+    return left->received_at < right->received_at;
+  });
+  live_replay replay;
+  for (const auto& fact : facts)
+    replay.observe(fact);
+  replay.finish();
+  return replay.exported();
+}
+
+using span_key = std::pair<trace_id, span_id>;
+
+/// Returns all spans by their IDs; a test fails when an ID is there twice.
+inline std::map<span_key, span> spans_of(const std::vector<completed_trace>& traces) {
+  std::map<span_key, span> result;
+  for (const auto& trace : traces)
+    for (const auto& each : trace.spans)
+      EXPECT_TRUE(result.emplace(span_key{trace.id, each.id}, each).second) << each.name << " twice";
+  return result;
+}
+
+inline std::string name_of(const span& each) {
+  return std::string{each.text("k8s.resource.kind")} + '/' + std::string{each.text("k8s.namespace.name")} +
+         '/' + std::string{each.text("k8s.resource.name")};
+}
+
+} // namespace tc::test
