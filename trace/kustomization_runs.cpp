@@ -174,15 +174,22 @@ private:
     // The health check is over before the last patches are.
     if (const auto* healthy = state.find_condition("Healthy");
         healthy && step_ == 3 && healthy->status != "Unknown")
-      end_phase(here, healthy->is_true() ? "succeeded" : "failed", healthy->message);
+      end_phase(here, to_string(result_of(*healthy)), healthy->message);
   }
 
-  void end_phase(const moment& here, std::string how = {}, std::string message = {}) {
+  /// A health check that a newer revision cancelled has not failed.
+  static outcome result_of(const condition& said) {
+    return said.is_true()                         ? outcome::succeeded
+           : said.reason == "HealthCheckCanceled" ? outcome::superseded
+                                                  : outcome::failed;
+  }
+
+  void end_phase(const moment& here, std::string_view how = {}, std::string message = {}) {
     auto& phases = current().phases;
     if (phases.empty() || phases.back().end.version != 0)
       return;
     phases.back().end = here;
-    phases.back().outcome = std::move(how);
+    phases.back().outcome = how;
     phases.back().message = std::move(message);
   }
 
@@ -207,16 +214,13 @@ private:
     auto& now = current();
     if (now.revision.empty())
       now.revision = revision;
-    end_phase(here, ready.is_true() ? "succeeded" : "failed",
-              ready.is_true() ? std::string{} : ready.message);
+    now.result = result_of(ready);
+    end_phase(here, to_string(now.result), ready.is_true() ? std::string{} : ready.message);
     now.last = now.decided = here;
     now.outcome_second = ready.last_transition;
     now.generation = std::max(now.generation, ready.observed_generation);
     now.reason = ready.reason;
     now.message = ready.message;
-    now.result = ready.is_true()                         ? outcome::succeeded
-                 : ready.reason == "HealthCheckCanceled" ? outcome::superseded
-                                                         : outcome::failed;
     running_ = false;
     amended_ = false;
     concluded_ = ready;

@@ -131,6 +131,12 @@ TEST(kustomization, whose_health_check_a_newer_revision_cancels_is_superseded) {
   auto traces = world.traces();
   reading_traces read{traces};
   EXPECT_THAT(read.runs(sha('b'), app), ElementsAre("superseded HealthCheckCanceled"));
+  const auto& spans = read.trace(sha('b'))->spans;
+  auto check =
+      std::find_if(spans.begin(), spans.end(), [](const span& each) { return each.name == "health check"; });
+  ASSERT_NE(check, spans.end());
+  EXPECT_EQ(check->text("flux.outcome"), "superseded");
+  EXPECT_NE(check->status, span_status::error);
   EXPECT_EQ(read.outcome(sha('b')), "superseded");
   EXPECT_EQ(read.outcome(sha('c')), "succeeded");
 }
