@@ -4,9 +4,12 @@ import json
 
 
 class Span:
-    """One span as received. Times are nanoseconds since the epoch; `a` holds the attributes, `resource` those of its resource."""
+    """One span as received. Times are nanoseconds since the epoch; `a` holds the attributes, `resource` those of its resource.
 
-    def __init__(self, raw, resource):
+    `request` is the line it came in, counted from 1.
+    """
+
+    def __init__(self, raw, resource, request=0):
         self.trace_id = raw["traceId"].lower()
         self.span_id = raw["spanId"].lower()
         self.parent_id = raw.get("parentSpanId", "").lower()
@@ -19,6 +22,7 @@ class Span:
         self.status = raw.get("status", {}).get("code", 0)
         self.message = raw.get("status", {}).get("message", "")
         self.resource = resource
+        self.request = request
         self.raw = raw
 
     @property
@@ -62,7 +66,7 @@ class Received:
                 resource = _attributes(resource_spans.get("resource", {}).get("attributes"))
                 for scope in resource_spans.get("scopeSpans", []):
                     for raw in scope.get("spans", []):
-                        self._add(Span(raw, resource))
+                        self._add(Span(raw, resource, self.lines))
 
     def _add(self, span):
         key = (span.trace_id, span.span_id)

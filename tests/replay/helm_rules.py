@@ -1,0 +1,115 @@
+"""What helm-controller posted and wrote, against the runs of HelmReleases."""
+
+import re
+
+from recording import MILLISECOND, SECOND, go_seconds
+from traces import named, object_of
+from verdict import Rule, close
+
+ACTIONS = ("Install", "Upgrade")
+STEPS = ("Install", "Upgrade", "Rollback", "Uninstall", "Test")
+ENDS = re.compile(rf"({'|'.join(STEPS)})(Succeeded|Failed)")
+
+
+def step_of(post):
+    """("install", "succeeded") of a post that ends a Helm action, or None."""
+    found = ENDS.fullmatch(post.reason)
+    return (found[1].lower(), found[2].lower()) if found else None
+
+
+def began(recording, post, action):
+    """When the status said that the action was running: the last time before its post. None where no state shows it."""
+    found = None
+    for state in recording.states[post.object]:
+        if state.at > post.at:
+            break
+        if any(one["type"] == "Reconciling" and f"Running '{action}' action" in one.get("message", "") for one in state.status.get("conditions", [])):
+            found = state.at if found is None or not running else found
+            running = True
+        else:
+            running = False
+    return found
+
+
+def reported(recording, post):
+    """Seconds that the status gives the last action soon after its post; None where it still says what it said before."""
+    before = None
+    for state in recording.states[post.object]:
+        said = state.status.get("lastAttemptedReleaseActionDuration")
+        if state.at < post.at:
+            before = said
+        elif said and said != before:
+            return go_seconds(said) if state.at <= post.at + 2 * SECOND else None
+    return None
+
+
+def without_logs(message):
+    """The cause; controllers append Helm's last log lines to the post and not to the condition."""
+    return message.partition("\n\nLast Helm logs:")[0].strip()
+
+
+def actions(recording, traces):
+    rule = Rule("helm actions", "each install, upgrade, rollback, uninstall or test that was posted is a phase of that name and outcome, ending with its post")
+    for post in recording.posts_of("HelmRelease"):
+        step = step_of(post)
+        if not step:
+            continue
+        removed = [run for run in traces.runs[post.object] if run.a.get("flux.action") == "delete" and run.start - SECOND <= post.at <= run.end + SECOND]
+        if step[0] == "uninstall" and removed:
+            rule.expect(removed[0].outcome == "succeeded", post, "a removal that succeeded", removed[0].outcome)
+            continue
+        if step[0] == "uninstall" and any(state.metadata.get("deletionTimestamp") for state in recording.states[post.object]
+                                          if state.uid == post.uid and state.at <= post.at):
+            rule.leave_out()  # deleted by hand: in no trace
+            continue
+        runs = traces.around(post.object, post.at)
+        if not rule.expect(runs, post, "a run around it", "none"):
+            continue
+        ends = [phase for phase in traces.phases(runs[0]) if phase.name == f"helm {step[0]}" and abs(phase.end - post.at) <= 250 * MILLISECOND]
+        rule.expect(ends and ends[0].outcome == step[1], named(runs[0]), f"helm {step[0]} that {step[1]}, ending at {post.at / SECOND:.3f}",
+                    [(phase.name, phase.outcome, phase.end / SECOND) for phase in traces.phases(runs[0])])
+        if step[0].capitalize() in ACTIONS:
+            rule.expect(runs[0].a.get("flux.action") == step[0], named(runs[0]), f"action {step[0]}", runs[0].a.get("flux.action"))
+            rule.expect(runs[0].a.get("flux.revision") == post.revision, named(runs[0]), f"chart {post.revision}", runs[0].a.get("flux.revision"))
+            if step[1] == "failed":
+                rule.expect(runs[0].outcome == "failed", named(runs[0]), "failed", runs[0].outcome)
+    return rule
+
+
+def evidence(recording, traces):
+    rule = Rule("helm evidence", "each phase and outcome of a HelmRelease's run has its post; a failure has its message")
+    posts = [(post, step_of(post)) for post in recording.posts_of("HelmRelease") if step_of(post)]
+    for run in traces.attempts("HelmRelease"):
+        own = [(post, step) for post, step in posts if post.object == object_of(run)]
+        for phase in traces.phases(run):
+            step = phase.name.removeprefix("helm ")
+            if phase.outcome in ("succeeded", "failed") and step.capitalize() in STEPS:
+                near = [post for post, what in own if what == (step, phase.outcome) and abs(post.at - phase.end) <= 250 * MILLISECOND]
+                rule.expect(near, f"{phase.name} of {named(run)}", f"a post that it {phase.outcome}", "none at its end")
+        if run.outcome == "failed":
+            own = [post for post in recording.posts_of("HelmRelease", run.a.get("flux.reason")) if post.object == object_of(run)
+                   and run.start - 250 * MILLISECOND <= post.at <= run.end + SECOND]
+            if rule.expect(own, named(run), f"a post {run.a.get('flux.reason')}", "none"):
+                rule.expect(any(without_logs(post.message) == without_logs(run.message) for post in own), named(run), repr(own[0].message), repr(run.message))
+    return rule
+
+
+def durations(recording, traces):
+    rule = Rule("helm durations", "an action lasts from when the status says that it runs to its post, and what the status says of it afterwards")
+    for post in recording.posts_of("HelmRelease"):
+        step = step_of(post)
+        runs = traces.around(post.object, post.at) if step else []
+        ends = [phase for run in runs[:1] for phase in traces.phases(run) if phase.name == f"helm {step[0]}" and abs(phase.end - post.at) <= SECOND]
+        if not ends:
+            continue
+        start = began(recording, post, step[0])
+        if start is not None:
+            said = (post.at - start) / SECOND
+            rule.expect(close(ends[0].seconds, said), named(runs[0]), f"{ends[0].name} of {said:.3f} s from status to post", f"{ends[0].seconds:.3f} s")
+        said = reported(recording, post) if step[0].capitalize() in ACTIONS else None
+        if said is not None:
+            rule.expect(close(ends[0].seconds, said), named(runs[0]), f"{ends[0].name} of {said:.3f} s as the status says", f"{ends[0].seconds:.3f} s")
+    return rule
+
+
+RULES = [actions, evidence, durations]

@@ -1,0 +1,162 @@
+"""Sources, removals and workloads: posts and the raw states of the objects, against their spans."""
+
+from recording import MILLISECOND, SECOND
+from traces import named, object_of
+from verdict import Rule
+
+NEAR = 150 * MILLISECOND
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+OWNERS = (("Kustomization", "kustomize.toolkit.fluxcd.io"), ("HelmRelease", "helm.toolkit.fluxcd.io"))
+
+
+def sources(recording, traces):
+    rule = Rule("sources", "a source span is around the post of the artifact that it is about")
+    posts = [post for post in recording.posts if post.reason in ("NewArtifact", "ChartPullSucceeded", "ChartPackageSucceeded")]
+    for span in traces.of_kind("source"):
+        own = [post for post in posts if post.object == object_of(span) and post.revision == span.a.get("flux.revision")]
+        if not own:  # the digest stood still, or the artifact is older than the recording
+            rule.leave_out()
+            continue
+        rule.expect(any(span.start - 250 * MILLISECOND <= post.at <= span.end + 500 * MILLISECOND for post in own), named(span),
+                    f"around {[post.at / SECOND for post in own]}", f"{span.start / SECOND:.3f} .. {span.end / SECOND:.3f}")
+    return rule
+
+
+def removals(recording, traces):
+    rule = Rule("removals", "what an apply pruned is a run from its deletion timestamp to its end, under that apply, and nothing else is")
+    pruned = set()
+    for post in recording.posts_of("Kustomization"):
+        by_finalizer = any(state.metadata.get("deletionTimestamp") for state in recording.states[post.object] if state.at <= post.at
+                           and state.uid == post.uid)
+        for kind, namespace, name, verb in post.changes():
+            gone = kind, namespace, name
+            if verb != "deleted" or kind not in ("Kustomization", "HelmRelease") or by_finalizer or gone not in recording.states:
+                continue
+            states = recording.states[gone]
+            ends = [state.at for state in states if state.type == "DELETED" and state.at >= post.at - SECOND]
+            if not ends:
+                rule.leave_out()
+                continue
+            begins = [state.at for state in states if state.metadata.get("deletionTimestamp") and state.at <= ends[0]]
+            runs = [run for run in traces.runs[gone] if run.a.get("flux.action") == "delete" and abs(run.end - ends[0]) <= NEAR]
+            parent = traces.parent(runs[0]) if runs else None
+            pruned.update((run.trace_id, run.span_id) for run in runs)
+            if rule.expect(len(runs) == 1, post, f"one removal of {'/'.join(gone)} that ends with it", [named(run) for run in traces.runs[gone]]):
+                rule.expect(abs(runs[0].start - begins[0]) <= NEAR, named(runs[0]), f"start at {begins[0] / SECOND:.3f}", f"{runs[0].start / SECOND:.3f}")
+                rule.expect(parent and object_of(parent) == post.object and parent.a.get("flux.revision") == post.revision, named(runs[0]),
+                            f"under {'/'.join(post.object)} at {post.revision}", parent and named(parent))
+    for run in traces.of_kind("run"):
+        if run.a.get("flux.action") == "delete":
+            rule.expect((run.trace_id, run.span_id) in pruned, named(run), "a change log that says so", "none")
+    return rule
+
+
+def is_available(state):
+    """As kubectl rollout status judges it."""
+    spec, status = state.spec, state.status
+    if status.get("observedGeneration", 0) < state.generation:
+        return False
+    if state.raw["kind"] == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        return status.get("updatedNumberScheduled", 0) >= wanted and status.get("numberAvailable", 0) >= wanted
+    wanted = spec.get("replicas", 1)
+    if status.get("updatedReplicas", 0) < wanted or status.get("replicas", 0) > wanted:
+        return False
+    return status.get("availableReplicas", 0) >= wanted
+
+
+class Rollout:
+    """One generation of a workload from its first state to available, to the next generation, or to neither."""
+
+    def __init__(self, states):
+        self.start, self.generation, self.labels, self.uid = states[0].at, states[0].generation, states[0].labels, states[0].uid
+        self.template = states[0].spec.get("template")
+        self.listed = states[0].listed
+        self.available = next((state.at for state in states if is_available(state)), None)
+        self.images = {container["image"] for container in ((self.template or {}).get("spec") or {}).get("containers", [])}
+        self.replaced = None
+
+
+def rollouts_of(states):
+    made = []
+    for state in states:
+        if state.type == "DELETED":
+            continue
+        if made and made[-1][0].uid == state.uid and made[-1][0].generation == state.generation:
+            made[-1].append(state)
+        else:
+            made.append([state])
+    found = [Rollout(group) for group in made]
+    for one, after in zip(found, found[1:]):
+        if one.uid == after.uid:
+            one.replaced = after.start
+    return found
+
+
+def images_of(span):
+    """Images as the span has them, put together again: names, tags and digests are parallel lists where all have one."""
+    return set(span.a.get("container.image.name", []))
+
+
+def name_of_image(image):
+    bare = image.partition("@")[0]
+    head, _, tail = bare.rpartition("/")
+    return (head + "/" if head else "") + tail.partition(":")[0]
+
+
+def check_times(rule, span, rollout):
+    rule.expect(abs(span.start - rollout.start) <= NEAR, named(span), f"start at {rollout.start / SECOND:.3f}", f"{span.start / SECOND:.3f}")
+    if rollout.available is not None:
+        rule.expect(span.outcome == "succeeded" and abs(span.end - rollout.available) <= NEAR, named(span),
+                    f"available at {rollout.available / SECOND:.3f}", f"{span.outcome} at {span.end / SECOND:.3f}")
+    elif rollout.replaced is not None:
+        rule.expect(span.outcome in ("superseded", "failed"), named(span), "superseded or failed", span.outcome)
+        if span.outcome == "superseded":
+            rule.expect(abs(span.end - rollout.replaced) <= NEAR, named(span), f"end at {rollout.replaced / SECOND:.3f}", f"{span.end / SECOND:.3f}")
+    else:
+        rule.expect(span.outcome != "succeeded", named(span), "no success", span.outcome)
+    rule.expect(images_of(span) == {name_of_image(image) for image in rollout.images}, named(span), sorted(rollout.images), sorted(images_of(span)))
+    tags = {image.partition("@")[0].rpartition("/")[2].partition(":")[2] for image in rollout.images} - {""}
+    rule.expect(set(span.a.get("container.image.tags", [])) == tags, named(span), sorted(tags), span.a.get("container.image.tags"))
+
+
+def owner_of(rollout):
+    """(kind, namespace, name) by the labels that the controllers set on what they apply."""
+    for kind, group in OWNERS[::-1]:
+        if f"{group}/name" in rollout.labels:
+            return kind, rollout.labels.get(f"{group}/namespace", ""), rollout.labels[f"{group}/name"]
+    return None
+
+
+def workloads(recording, traces):
+    rule = Rule("workloads", "a workload span lasts from the generation change to available, with its images, under the run that applied it; none is missing")
+    for each, states in recording.states.items():
+        if each[0] not in WORKLOADS:
+            continue
+        rollouts, unused = rollouts_of(states), list(traces.workloads[each])
+        before = None
+        for rollout in rollouts:
+            same = [span for span in unused if span.a.get("k8s.resource.uid") == rollout.uid and abs(span.start - rollout.start) <= SECOND]
+            owner = owner_of(rollout)
+            during = [run for run in traces.around(owner, rollout.start, after=0)] if owner else []
+            moved = before is None or before.uid != rollout.uid or before.template != rollout.template
+            before = rollout
+            if not same:
+                if during and moved and not rollout.listed:
+                    rule.expect(False, f"{'/'.join(each)} generation {rollout.generation}", f"a span under {named(during[0])}", "none")
+                else:
+                    rule.leave_out()
+                continue
+            unused.remove(same[0])
+            check_times(rule, same[0], rollout)
+            parent = traces.parent(same[0])
+            rule.expect(parent and (owner is None or object_of(parent) == owner) and parent.start - NEAR <= rollout.start <= parent.end + NEAR,
+                        named(same[0]), f"under a run of {owner} at that time", parent and named(parent))
+        for span in unused:
+            rule.expect(False, named(span), "a generation that began then", [rollout.start / SECOND for rollout in rollouts])
+    for each in set(traces.workloads) - set(recording.states):
+        rule.expect(False, each, "a workload of the recording", "none")
+    return rule
+
+
+RULES = [sources, removals, workloads]

@@ -1,0 +1,82 @@
+"""What must hold of every trace, whatever the recording: phases inside runs, sums on the root, links."""
+
+from recording import MILLISECOND, SECOND
+from traces import is_wait, named, object_of
+from verdict import Rule
+
+ROUNDING = MILLISECOND  # OTLP carries nanoseconds, the sums on the root are seconds as a double
+
+
+def phases(_, traces):
+    rule = Rule("phases", "phases lie inside their run, do not overlap and sum to no more than it")
+    for run in traces.of_kind("run"):
+        steps = sorted(traces.phases(run), key=lambda phase: (phase.start, phase.end))
+        if not steps:
+            continue
+        for step in steps:
+            rule.expect(run.start <= step.start <= step.end <= run.end, f"{step.name} of {named(run)}", "inside the run",
+                        f"{(step.start - run.start) / SECOND:.3f} .. {(step.end - run.start) / SECOND:.3f} of {run.seconds:.3f} s")
+        for one, next_one in zip(steps, steps[1:]):
+            rule.expect(one.end <= next_one.start, named(run), f"{one.name} over before {next_one.name}",
+                        f"{(one.end - next_one.start) / SECOND:.3f} s of overlap")
+        total = sum(step.end - step.start for step in steps)
+        rule.expect(total <= run.end - run.start, named(run), f"phases of {run.seconds:.3f} s at most", f"{total / SECOND:.3f} s")
+    return rule
+
+
+def outcomes(_, traces):
+    rule = Rule("phase outcomes", "a run that succeeded has no failed phase, unless it was remediated")
+    for run in traces.of_kind("run"):
+        failed = [step.name for step in traces.phases(run) if step.outcome == "failed"]
+        if run.outcome == "succeeded":
+            rule.expect(not failed, named(run), "no failed phase", failed)
+    return rule
+
+
+def waits(_, traces):
+    rule = Rule("waits before runs", "a wait ends where the run that it is linked to starts, under the same parent")
+    for wait in filter(is_wait, traces.spans):
+        ends = [traces.by_id.get((link["traceId"].lower(), link["spanId"].lower())) for link in wait.raw.get("links", [])]
+        rule.expect(len(ends) == 1 and ends[0], named(wait), "one link to a run of the output", ends)
+        for run in filter(None, ends):
+            rule.expect(wait.end == run.start and wait.parent_id == run.parent_id and wait.trace_id == run.trace_id, named(wait),
+                        f"to end at {run.start} beside {named(run)}", wait.end)
+    return rule
+
+
+def sums(_, traces):
+    rule = Rule("sums", "the root says how long its change waited, fetched, applied and checked health")
+    for root in traces.roots():
+        # What came after the root was sent is not in its sums.
+        inside = [span for span in traces.spans if span.trace_id == root.trace_id and span.request <= root.request]
+        health = sum(span.end - span.start for span in inside if span.span_kind == "phase" and span.name == "health check")
+        waited = sum(span.end - span.start for span in inside
+                     if is_wait(span) or span.span_kind == "run" and span.a.get("flux.reason") == "DependencyNotReady")
+        for name, expected in (("health_checked", health), ("waited", waited)):
+            seen = root.a.get(f"flux.total.{name}_seconds")
+            rule.expect(seen is not None and abs(seen * SECOND - expected) <= ROUNDING, named(root), f"{name} {expected / SECOND:.3f} s", seen)
+    return rule
+
+
+def links(recording, traces):
+    rule = Rule("links", "a link leads to a span of the output; dependsOn to a dependency that the object names; sameContent to the same commit")
+    for span in traces.spans:
+        for link in span.raw.get("links", []):
+            said = next((entry["value"].get("stringValue") for entry in link.get("attributes", []) if entry["key"] == "flux.link"), None)
+            end = traces.by_id.get((link["traceId"].lower(), link["spanId"].lower()))
+            if not rule.expect(end, named(span), f"{said} to a span", "none with that ID"):
+                continue
+            if said == "dependsOn":
+                of = object_of(span)
+                wanted = {(of[0], one.get("namespace") or of[1], one["name"]) for state in recording.states[of]
+                          for one in state.spec.get("dependsOn") or []}
+                rule.expect(object_of(end) in wanted and end.trace_id == span.trace_id and end.start <= span.start, named(span),
+                            f"a dependency of {sorted(wanted)} that began before", named(end))
+            elif said == "sameContent":
+                rule.expect(end.trace_id != span.trace_id and end.a.get("flux.revision", "").rpartition(":")[2]
+                            == span.a.get("flux.revision", "").rpartition(":")[2] and end.start < span.start, named(span),
+                            "the earlier trace of that content", named(end))
+    return rule
+
+
+RULES = [phases, outcomes, waits, sums, links]
