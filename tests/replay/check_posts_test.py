@@ -235,7 +235,8 @@ def main():
                 output.write(path)
                 failed = [rule.name for rule in judge(recording, Traces(path)) if rule.failures]
                 wrong += expected not in failed
-                print(f"{'ok   ' if expected in failed else 'WRONG'} {begin} {spoil.__name__}: {', '.join(failed) or 'nothing'} failed, {expected} expected")
+                judged = "ok   " if expected in failed else "WRONG"
+                print(f"{judged} {begin} {spoil.__name__}: {', '.join(failed) or 'nothing'} failed, {expected} expected")
         wrong += check_bad_input(place, recordings)
     sys.exit(1 if wrong else 0)
 

@@ -6,6 +6,7 @@ from recording import MILLISECOND, SECOND, go_seconds
 from traces import named, object_of
 from verdict import Rule, close
 
+CLOSE = 250 * MILLISECOND  # a post leaves inside the action, before the patch that shows its end
 ACTIONS = ("Install", "Upgrade")
 STEPS = ("Install", "Upgrade", "Rollback", "Uninstall", "Test")
 ENDS = re.compile(rf"({'|'.join(STEPS)})(Succeeded|Failed)")
@@ -19,16 +20,16 @@ def step_of(post):
 
 def began(recording, post, action):
     """When the status said that the action was running: the last time before its post. None where no state shows it."""
-    found = None
+    began_at, before = None, False
     for state in recording.states[post.object]:
         if state.at > post.at:
             break
-        if any(one["type"] == "Reconciling" and f"Running '{action}' action" in one.get("message", "") for one in state.status.get("conditions", [])):
-            found = state.at if found is None or not running else found
-            running = True
-        else:
-            running = False
-    return found
+        running = any(one["type"] == "Reconciling" and f"Running '{action}' action" in one.get("message", "")
+                      for one in state.status.get("conditions", []))
+        if running and not before:
+            began_at = state.at
+        before = running
+    return began_at
 
 
 def reported(recording, post):
@@ -49,12 +50,13 @@ def without_logs(message):
 
 
 def actions(recording, traces):
-    rule = Rule("helm actions", "each install, upgrade, rollback, uninstall or test that was posted is a phase of that name and outcome, ending with its post")
+    rule = Rule("helm actions", "each install, upgrade, rollback, uninstall or test that was posted is a phase that ends with its post")
     for post in recording.posts_of("HelmRelease"):
         step = step_of(post)
         if not step:
             continue
-        removed = [run for run in traces.runs[post.object] if run.a.get("flux.action") == "delete" and run.start - SECOND <= post.at <= run.end + SECOND]
+        removed = [run for run in traces.runs[post.object] if run.a.get("flux.action") == "delete"
+                   and run.start - SECOND <= post.at <= run.end + SECOND]
         if step[0] == "uninstall" and removed:
             rule.expect(removed[0].outcome == "succeeded", post, "a removal that succeeded", removed[0].outcome)
             continue
@@ -65,7 +67,7 @@ def actions(recording, traces):
         runs = traces.around(post.object, post.at)
         if not rule.expect(runs, post, "a run around it", "none"):
             continue
-        ends = [phase for phase in traces.phases(runs[0]) if phase.name == f"helm {step[0]}" and abs(phase.end - post.at) <= 250 * MILLISECOND]
+        ends = [phase for phase in traces.phases(runs[0]) if phase.name == f"helm {step[0]}" and abs(phase.end - post.at) <= CLOSE]
         rule.expect(ends and ends[0].outcome == step[1], named(runs[0]), f"helm {step[0]} that {step[1]}, ending at {post.at / SECOND:.3f}",
                     [(phase.name, phase.outcome, phase.end / SECOND) for phase in traces.phases(runs[0])])
         if step[0].capitalize() in ACTIONS:
@@ -84,13 +86,14 @@ def evidence(recording, traces):
         for phase in traces.phases(run):
             step = phase.name.removeprefix("helm ")
             if phase.outcome in ("succeeded", "failed") and step.capitalize() in STEPS:
-                near = [post for post, what in own if what == (step, phase.outcome) and abs(post.at - phase.end) <= 250 * MILLISECOND]
+                near = [post for post, what in own if what == (step, phase.outcome) and abs(post.at - phase.end) <= CLOSE]
                 rule.expect(near, f"{phase.name} of {named(run)}", f"a post that it {phase.outcome}", "none at its end")
         if run.outcome == "failed":
             own = [post for post in recording.posts_of("HelmRelease", run.a.get("flux.reason")) if post.object == object_of(run)
-                   and run.start - 250 * MILLISECOND <= post.at <= run.end + SECOND]
+                   and run.start - CLOSE <= post.at <= run.end + SECOND]
             if rule.expect(own, named(run), f"a post {run.a.get('flux.reason')}", "none"):
-                rule.expect(any(without_logs(post.message) == without_logs(run.message) for post in own), named(run), repr(own[0].message), repr(run.message))
+                same = any(without_logs(post.message) == without_logs(run.message) for post in own)
+                rule.expect(same, named(run), repr(own[0].message), repr(run.message))
     return rule
 
 
@@ -102,13 +105,13 @@ def durations(recording, traces):
         ends = [phase for run in runs[:1] for phase in traces.phases(run) if phase.name == f"helm {step[0]}" and abs(phase.end - post.at) <= SECOND]
         if not ends:
             continue
-        start = began(recording, post, step[0])
+        lasted, start = ends[0].seconds, began(recording, post, step[0])
         if start is not None:
             said = (post.at - start) / SECOND
-            rule.expect(close(ends[0].seconds, said), named(runs[0]), f"{ends[0].name} of {said:.3f} s from status to post", f"{ends[0].seconds:.3f} s")
+            rule.expect(close(lasted, said), named(runs[0]), f"{ends[0].name} of {said:.3f} s from status to post", f"{lasted:.3f} s")
         said = reported(recording, post) if step[0].capitalize() in ACTIONS else None
         if said is not None:
-            rule.expect(close(ends[0].seconds, said), named(runs[0]), f"{ends[0].name} of {said:.3f} s as the status says", f"{ends[0].seconds:.3f} s")
+            rule.expect(close(lasted, said), named(runs[0]), f"{ends[0].name} of {said:.3f} s as the status says", f"{lasted:.3f} s")
     return rule
 
 

@@ -42,7 +42,8 @@ def removals(recording, traces):
             parent = traces.parent(runs[0]) if runs else None
             pruned.update((run.trace_id, run.span_id) for run in runs)
             if rule.expect(len(runs) == 1, post, f"one removal of {'/'.join(gone)} that ends with it", [named(run) for run in traces.runs[gone]]):
-                rule.expect(abs(runs[0].start - begins[0]) <= NEAR, named(runs[0]), f"start at {begins[0] / SECOND:.3f}", f"{runs[0].start / SECOND:.3f}")
+                rule.expect(abs(runs[0].start - begins[0]) <= NEAR, named(runs[0]), f"start at {begins[0] / SECOND:.3f}",
+                            f"{runs[0].start / SECOND:.3f}")
                 rule.expect(parent and object_of(parent) == post.object and parent.a.get("flux.revision") == post.revision, named(runs[0]),
                             f"under {'/'.join(post.object)} at {post.revision}", parent and named(parent))
     for run in traces.of_kind("run"):
@@ -94,7 +95,7 @@ def rollouts_of(states):
 
 
 def images_of(span):
-    """Images as the span has them, put together again: names, tags and digests are parallel lists where all have one."""
+    """Names of the images, as the span has them."""
     return set(span.a.get("container.image.name", []))
 
 
@@ -129,7 +130,7 @@ def owner_of(rollout):
 
 
 def workloads(recording, traces):
-    rule = Rule("workloads", "a workload span lasts from the generation change to available, with its images, under the run that applied it; none is missing")
+    rule = Rule("workloads", "a rollout lasts from its generation to available, has its images and is under the run that applied it; none is missing")
     for each, states in recording.states.items():
         if each[0] not in WORKLOADS:
             continue

@@ -65,8 +65,9 @@ class Post:
         self.reason = body["reason"]
         self.message = body["message"]
         self.failed = body["severity"] == "error"
-        metadata = body.get("metadata") or {}
-        self.revision = next((value for key, value in metadata.items() if key.endswith(".toolkit.fluxcd.io/revision")), "")
+        self.second = nanoseconds(body["timestamp"])
+        self.metadata = {key.partition("/")[2]: value for key, value in (body.get("metadata") or {}).items()}
+        self.revision = self.metadata.get("revision", "")
 
     def duration(self, pattern):
         """Seconds that the message reports after the words of the pattern, or None."""
@@ -75,11 +76,12 @@ class Post:
 
     def changes(self):
         """(kind, namespace, name, verb) of each line of a change log."""
-        found = [re.fullmatch(r"(\w+)/(?:([^/\s]+)/)?([^/\s]+) (created|configured|deleted)", line) for line in self.message.split("\n")]
+        logged = re.compile(r"(\w+)/(?:([^/\s]+)/)?([^/\s]+) (created|configured|deleted)")
+        found = [logged.fullmatch(line) for line in self.message.split("\n")]
         return [(one[1], one[2] or "", one[3], one[4]) for one in found if one]
 
     def __repr__(self):
-        return f"{self.reason} of {'/'.join(self.object)} at {self.revision or 'no revision'}: {self.message.splitlines()[0][:80] if self.message else ''}"
+        return f"{self.reason} of {'/'.join(self.object)} at {self.revision or 'no revision'}: {self.message.partition(chr(10))[0][:80]}"
 
 
 class State:
@@ -98,12 +100,25 @@ class State:
         self.labels = self.metadata.get("labels") or {}
 
 
+class Event:
+    """One state of a core/v1 Event about an object: a new one, or one more occurrence of it with the annotations of the first."""
+
+    def __init__(self, line):
+        self.at = nanoseconds(line["receivedAt"])
+        raw = line["object"]
+        about = raw["involvedObject"]
+        self.object = about.get("kind", ""), about.get("namespace", ""), about.get("name", "")
+        self.reason, self.message = raw.get("reason", ""), raw.get("message", "")
+        self.failed = raw.get("type") == "Warning"
+        self.annotations = {key.partition("/")[2]: value for key, value in (raw["metadata"].get("annotations") or {}).items()}
+
+
 class Recording:
-    """`posts` in order of arrival; `states` of each (kind, namespace, name) in order of arrival, core/v1 Events left out."""
+    """`posts`, and `events` of core/v1, in order of arrival; `states` of each (kind, namespace, name) likewise."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.posts, self.states = [], defaultdict(list)
+        self.posts, self.events, self.states = [], [], defaultdict(list)
         try:
             self.posts = sorted((Post(line) for line in lines(find(folder, "posts.jsonl"))), key=lambda post: post.at)
             self._read_states(lines(find(folder, "stream.jsonl")))
@@ -117,7 +132,10 @@ class Recording:
             kind = line["object"]["kind"]
             if line["type"] == "BOOKMARK":
                 complete.add(kind)
-            elif kind != "Event":
+            elif kind == "Event":
+                if line["type"] != "DELETED":
+                    self.events.append(Event(line))
+            else:
                 metadata = line["object"]["metadata"]
                 self.states[kind, metadata.get("namespace", ""), metadata["name"]].append(State(line, kind not in complete))
 
