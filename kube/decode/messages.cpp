@@ -35,6 +35,20 @@ void read_metadata_keys(const node& keys, const std::string& group, message_fact
   });
 }
 
+/// An OCIRepository's message ends with "…, origin revision 'main@sha1:…'"; source-controller puts that into
+/// the annotations since its pull request 2127 only.
+void read_origin_in_text(const observation& about, message_fact& out) {
+  constexpr std::string_view before = ", origin revision '";
+  if (about.object.kind != "OCIRepository" || out.reason != "NewArtifact" || !out.origin_revision.empty())
+    return;
+  auto begin = out.text.rfind(before);
+  if (begin == std::string::npos || !out.text.ends_with('\''))
+    return;
+  begin += before.size();
+  if (begin < out.text.size())
+    out.origin_revision = out.text.substr(begin, out.text.size() - 1 - begin);
+}
+
 void read_involved(const node& involved, observation& out) {
   out.object.kind = involved.at("kind").text();
   out.object.namespace_name = involved.at("namespace").text();
@@ -100,6 +114,7 @@ void read_event(const node& root, observation& out) {
   read.count = std::max<std::int64_t>(1, root.at("count").integer(series.at("count").integer(1)));
   read.exact_first = time_in_name(read.name);
   read_metadata_keys(metadata.at("annotations"), out.object.group, read);
+  read_origin_in_text(out, read);
   out.message = std::move(read);
 }
 
@@ -113,6 +128,7 @@ void read_post(const node& root, observation& out) {
   read.first = root.at("timestamp").time();
   read.last = read.first;
   read_metadata_keys(root.at("metadata"), out.object.group, read);
+  read_origin_in_text(out, read);
   out.message = std::move(read);
 }
 

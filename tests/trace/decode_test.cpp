@@ -184,6 +184,33 @@ TEST(decode, posts_of_controllers_and_of_a_generic_Provider) {
   EXPECT_THAT(decode.decode_post("[1,2", at).error().to_string(), HasSubstr("not JSON"));
 }
 
+TEST(decode, the_origin_revision_that_stands_in_the_text_only) {
+  decoder decode;
+  auto origin_in = [&](const std::string& kind, const std::string& text, const std::string& metadata = {}) {
+    auto result = decode.decode_post(
+        R"({"involvedObject":{"kind":")" + kind +
+            R"(","namespace":"apps","name":"web","uid":"u","apiVersion":"source.toolkit.fluxcd.io/v1"},
+      "severity":"info","timestamp":"2026-11-21T08:50:00Z","reason":"NewArtifact","reportingController":"source-controller","message":")" +
+            text + R"(","metadata":{)" + metadata +
+            R"("source.toolkit.fluxcd.io/revision":"latest@sha256:bb"}})",
+        at);
+    return result && *result ? (**result)->message->origin_revision : "not read";
+  };
+  const std::string text =
+      "stored artifact with revision 'latest@sha256:bb' from 'oci://ghcr.io/org/app', origin source "
+      "'https://github.com/org/app', origin revision 'main@sha1:aa'";
+  EXPECT_EQ(origin_in("OCIRepository", text), "main@sha1:aa");
+  EXPECT_EQ(origin_in("OCIRepository", text, R"("source.toolkit.fluxcd.io/originRevision":"main@sha1:cc",)"),
+            "main@sha1:cc")
+      << "the annotation goes first";
+  EXPECT_EQ(origin_in("OCIRepository",
+                      "stored artifact with revision 'latest@sha256:bb' from 'oci://ghcr.io/org/app'"),
+            "");
+  EXPECT_EQ(origin_in("OCIRepository", "stored artifact, origin revision '"), "");
+  EXPECT_EQ(origin_in("GitRepository", "stored artifact for commit 'x, origin revision 'main@sha1:aa'"), "")
+      << "a commit's subject is anybody's text";
+}
+
 TEST(decode, leaves_out_what_does_not_concern_us) {
   EXPECT_FALSE(read(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"x","resourceVersion":"1"}})"));
   EXPECT_FALSE(
