@@ -70,12 +70,16 @@ controller_actor::behavior_type controller_state::make_behavior() {
       [this](apply_atom, const provider_binding_ptr& binding) { apply(binding); },
       [this](synced_atom) { synced = true; },
       [this](tick_atom, caf::timestamp at) { tick(at); },
+      [this](drain_atom) {
+        if (reporting)
+          self->send(reporting, drain_atom_v);
+      },
       [this](status_atom, const trace_status_ptr& status) {
         if (specs.count(status->uid) == 0)
           return; // of a Trace that was deleted meanwhile
         statuses[status->uid] = status;
         if (reporting)
-          self->send(reporting, status_atom_v, status);
+          report(status);
       },
       [this](books_atom, const std::string& provider_name, const exporter_books& books) {
         if (auto found = providers.find(provider_name); found != providers.end())
@@ -118,8 +122,14 @@ void controller_state::start_reporter() {
   reporter_supervision.waiting = false;
   reporting = self->spawn<caf::linked>(reporter, reporter_memory_,
                                        std::make_shared<const status_writer>(setup.write_status));
+  statuses_sent = reporter_memory_->received; // what was under way to the predecessor is lost
   for (const auto& [uid, status] : statuses)
-    self->send(reporting, status_atom_v, status);
+    report(status);
+}
+
+void controller_state::report(const trace_status_ptr& status) {
+  ++statuses_sent;
+  self->send(reporting, status_atom_v, status);
 }
 
 void controller_state::apply(const provider_binding_ptr& binding) {
@@ -208,6 +218,7 @@ controller_books_ptr controller_state::books() const {
   out->observations_unrouted = unrouted;
   out->restarts = restarts + trace_restarts;
   out->departed = departed;
+  out->statuses_unwritten = statuses_sent - reporter_memory_->received + reporter_memory_->unwritten;
   for (const auto& [uid, status] : statuses)
     out->traces.emplace_back(status->namespace_name + '/' + status->name, status->books);
   for (const auto& [provider_name, entry] : providers)

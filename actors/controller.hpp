@@ -37,6 +37,7 @@ struct controller_state {
   controller_actor::behavior_type make_behavior();
   void start_watcher();
   void start_reporter();
+  void report(const trace_status_ptr& status);
   void apply(const provider_binding_ptr& binding);
   void start_exporter(const std::string& provider);
   void tick(timestamp at);
@@ -78,6 +79,7 @@ struct controller_state {
   std::uint64_t unrouted = 0;
   std::uint64_t trace_restarts = 0;
   std::uint64_t restarts = 0;
+  std::uint64_t statuses_sent = 0; ///< to the reporter
 };
 
 controller_actor::behavior_type controller(controller_actor::stateful_pointer<controller_state> self,

@@ -31,7 +31,10 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
   return {
       [this](status_atom, const trace_status_ptr& status) {
         memory->entries[status->namespace_name + '/' + status->name].latest = status;
+        ++memory->unwritten;
+        ++memory->received;
       },
+      [this](drain_atom) { memory->draining = true; },
       [this](remove_atom, const std::string& key) { memory->entries.erase(key); },
       [this](sent_atom, const std::string& key, const std::string& error) {
         auto found = memory->entries.find(key);
@@ -54,10 +57,16 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
         now = at;
         if (!*write)
           return;
+        std::uint64_t unwritten = 0;
         for (auto& [key, entry] : memory->entries) {
           if (!is_known(entry.known_since))
             entry.known_since = at;
-          if (entry.under_way || !entry.latest || at < entry.not_before)
+          bool differs = entry.latest &&
+                         (!entry.written || compare(*entry.written, *entry.latest) != status_change::none);
+          if (entry.failures == 0 && (entry.under_way || differs))
+            ++unwritten;
+          bool in_hurry = memory->draining && entry.failures == 0;
+          if (entry.under_way || !entry.latest || (at < entry.not_before && !in_hurry))
             continue;
           // At the start the Provider and its Secrets may still be on their way: a Trace that was ready
           // before must not blink.
@@ -66,7 +75,7 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
             continue;
           auto change = entry.written ? compare(*entry.written, *entry.latest) : status_change::news;
           if (change == status_change::none ||
-              (change == status_change::counts && at < entry.counts_not_before))
+              (change == status_change::counts && at < entry.counts_not_before && !in_hurry))
             continue;
           entry.under_way = true;
           entry.writing = entry.latest;
@@ -76,6 +85,7 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
               caf::anon_send(to, sent_atom_v, key, std::move(error));
           });
         }
+        memory->unwritten = unwritten;
       },
   };
 }

@@ -6,6 +6,7 @@
 
 #include "messages/actors.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -38,6 +39,10 @@ struct reporter_memory {
     unsigned failures = 0;
   };
   std::map<std::string, entry> entries; ///< by "namespace/name"
+  bool draining = false;
+  // For the supervisor, which looks from its own thread.
+  std::atomic<std::uint64_t> received{0};  ///< statuses
+  std::atomic<std::uint64_t> unwritten{0}; ///< as of the latest tick, and what came after it
 };
 
 struct reporter_state {

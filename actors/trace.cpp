@@ -209,10 +209,10 @@ void trace_state::submit_waiting() {
 }
 
 void trace_state::acknowledge(const delivery_report& report) {
-  ++credit;
   auto done = memory->table.acknowledge(report);
   if (!done)
-    return; // of an exporter that was replaced meanwhile
+    return; // of an exporter that was replaced meanwhile: its credit went with it
+  ++credit;
   if (report.delivered) {
     memory->last_trace_id = done->trace->id.to_hex();
     memory->last_revision = done->trace->revision;

@@ -90,6 +90,11 @@ void virtual_system::remove(const std::string& uid) {
   impl_->run();
 }
 
+void virtual_system::drain() {
+  impl_->self->send(impl_->root, drain_atom_v);
+  impl_->run();
+}
+
 void virtual_system::apply(provider_binding_ptr binding) {
   impl_->self->send(impl_->root, apply_atom_v, std::move(binding));
   impl_->run();

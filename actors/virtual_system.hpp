@@ -29,6 +29,8 @@ public:
 
   void apply(trace_resource_ptr spec);
   void remove(const std::string& uid);
+  /// The process is about to end.
+  void drain();
   void apply(provider_binding_ptr binding);
 
   /// Lets time pass until `at`, then hands the observation in.

@@ -1,5 +1,6 @@
 #include "kube/kubeconfig.hpp"
 
+#include "kube/resources.hpp"
 #include "kube/watched_file.hpp"
 #include "runtime/http_client/base64.hpp"
 
@@ -89,6 +90,13 @@ public:
       fail(key, "must be a list");
     for (const auto& item : node)
       result.push_back(item);
+    return result;
+  }
+
+  std::vector<std::string> keys() const {
+    std::vector<std::string> result;
+    for (const auto& member : body_)
+      result.push_back(member.first.as<std::string>(""));
     return result;
   }
 
@@ -221,6 +229,10 @@ void read_impersonation(const fields& in, kubeconfig_context& out) {
   add("Impersonate-Uid", in.text("as-uid"));
   for (const auto& group : in.sequence("as-groups"))
     add("Impersonate-Group", group.as<std::string>(""));
+  if (auto extra = in.child("as-user-extra"))
+    for (const auto& key : extra->keys())
+      for (const auto& value : extra->sequence(key.c_str()))
+        add("Impersonate-Extra-" + url_encode(key), value.as<std::string>(""));
 }
 
 void read_user(const fields& in, kubeconfig_context& out) {

@@ -132,6 +132,9 @@ tl::expected<watch_line, object_problem> meta_reader::read_line(std::string_view
     result.error_code = number(object, "code");
     result.error_reason = text(object, "reason");
     result.error_message = text(object, "message");
+    dom::element details;
+    if (object.at_key("details").get(details) == simdjson::SUCCESS && details.is_object())
+      result.retry_after_seconds = number(details, "retryAfterSeconds");
     return result;
   }
   auto meta = meta_of(object, result.type == "BOOKMARK");

@@ -42,6 +42,7 @@ struct watch_line {
   int error_code = 0;           ///< of an ERROR's Status
   std::string error_reason;     ///< of the same
   std::string error_message;    ///< of the same
+  int retry_after_seconds = 0;  ///< of the same; 0 when it says nothing
 };
 
 /// The metadata of a list.

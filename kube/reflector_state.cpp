@@ -336,8 +336,8 @@ void reflector_state::handle_item(std::string_view item, timestamp now) {
   if (!meta) {
     if (auto found = known_.find(meta.error().key); found != known_.end())
       found->second.round = round_;
-    else
-      all_identified_ = false;
+    else if (meta.error().key.empty())
+      all_identified_ = false; // it may be any that we know
     broken(meta.error());
     return;
   }
@@ -358,7 +358,10 @@ void reflector_state::handle_error_event(const watch_line& line, timestamp now) 
   auto message = "watch error " + std::to_string(code);
   if (!line.error_message.empty())
     message += ": " + line.error_message;
-  status_failed(code, message, std::nullopt, now);
+  std::optional<std::chrono::seconds> retry_after;
+  if (line.retry_after_seconds > 0)
+    retry_after = std::chrono::seconds{line.retry_after_seconds};
+  status_failed(code, message, retry_after, now);
 }
 
 // -- failures -----------------------------------------------------------------

@@ -116,8 +116,9 @@ struct controller_books {
   std::uint64_t observations_unrouted = 0;                       ///< no Trace is interested in their object
   std::vector<std::pair<std::string, trace_books>> traces;       ///< by "namespace/name"
   std::vector<std::pair<std::string, exporter_books>> exporters; ///< by "namespace/name" of the Provider
-  trace_books departed;       ///< of Traces that were deleted; what was pending then is dropped
-  std::uint64_t restarts = 0; ///< of actors other than revision actors
+  trace_books departed;                 ///< of Traces that were deleted; what was pending then is dropped
+  std::uint64_t restarts = 0;           ///< of actors other than revision actors
+  std::uint64_t statuses_unwritten = 0; ///< but for those that could not be written when last tried
 };
 using controller_books_ptr = std::shared_ptr<const controller_books>;
 using trace_status_list_ptr = std::shared_ptr<const std::vector<trace_status>>;
@@ -159,6 +160,7 @@ CAF_ADD_ATOM(trace_controller, tc, synced_atom, "synced")
 CAF_ADD_ATOM(trace_controller, tc, sent_atom, "sent")
 CAF_ADD_ATOM(trace_controller, tc, books_atom, "books")
 CAF_ADD_ATOM(trace_controller, tc, status_atom, "status")
+CAF_ADD_ATOM(trace_controller, tc, drain_atom, "drain")
 
 CAF_END_TYPE_ID_BLOCK(trace_controller)
 
@@ -248,7 +250,8 @@ using reporter_actor =
                      caf::reacts_to<remove_atom, std::string>,
                      // The write for that "namespace/name" has come to an end; "" or the error.
                      caf::reacts_to<sent_atom, std::string, std::string>,
-                     caf::reacts_to<tick_atom, caf::timestamp>>;
+                     // The process ends: what is left to write is written at once.
+                     caf::reacts_to<drain_atom>, caf::reacts_to<tick_atom, caf::timestamp>>;
 
 /// The root of supervision: starts and restarts watcher, exporters and reporter.
 using controller_actor =
@@ -258,6 +261,8 @@ using controller_actor =
                      caf::reacts_to<apply_atom, provider_binding_ptr>,
                      // The first lists are complete: from now on, what is quiet may settle.
                      caf::reacts_to<synced_atom>, caf::reacts_to<tick_atom, caf::timestamp>,
+                     // The process ends: the latest statuses are written without waiting.
+                     caf::reacts_to<drain_atom>,
                      // From the watcher: the status of a Trace changed.
                      caf::reacts_to<status_atom, trace_status_ptr>,
                      // From an exporter: its books changed.

@@ -96,7 +96,8 @@ std::optional<std::string> label_selector_problem(std::string_view text) {
       continue;
     auto requirement = trimmed(text.substr(begin, i - begin));
     if (!is_requirement(requirement))
-      return '"' + std::string{requirement} + "\" is no requirement of a label selector";
+      return (requirement == text ? std::string{"is"} : '"' + std::string{requirement} + "\" in it is") +
+             " no requirement of a label selector";
     begin = i + 1;
   }
   return std::nullopt;

@@ -26,8 +26,7 @@ tl::expected<listen_address, std::string> parse_listen_address(std::string_view 
   std::uint16_t number = 0;
   auto [end, failure] = std::from_chars(port.data(), port.data() + port.size(), number);
   if (port.empty() || failure != std::errc{} || end != port.data() + port.size())
-    return tl::unexpected<std::string>('"' + std::string{port} +
-                                       "\" is no port; use a number from 0 to 65535");
+    return tl::unexpected<std::string>("has no port after the last colon; use a number from 0 to 65535");
   return listen_address{std::string{host}, number};
 }
 

@@ -145,6 +145,17 @@ std::optional<std::string> unreadable_file(const char* name, const std::string& 
   return std::nullopt;
 }
 
+/// A namespace is a DNS label (RFC 1123); the API server answers anything else like a namespace that is
+/// empty.
+std::optional<std::string> wrong_namespace(const std::string& name) {
+  auto inside = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  if (name.empty() || (name.size() <= 63 && std::all_of(name.begin(), name.end(), inside) &&
+                       name.front() != '-' && name.back() != '-'))
+    return std::nullopt;
+  return "--namespace " + in_quotes(name) +
+         " is no name of a namespace; use at most 63 lower-case letters, digits and inner hyphens";
+}
+
 std::optional<std::string> settle_cluster(cluster_options& cluster, const surroundings& outside) {
   if (auto problem = unreadable_file("kubeconfig", cluster.kubeconfig, outside))
     return problem;
@@ -163,6 +174,8 @@ std::optional<std::string> settle(run_options& options, const raw_values& raw, c
       return std::string{
           "--watch-all-namespaces=false needs a namespace; give --namespace or set $RUNTIME_NAMESPACE"};
   }
+  if (auto problem = wrong_namespace(options.watch_namespace))
+    return problem;
   if (options.pool.export_batch_bytes > options.pool.exporter_queue_bytes)
     return std::string{
         "--export-batch-bytes is more than --exporter-queue-bytes holds; lower the first or raise the "
@@ -202,6 +215,8 @@ std::optional<std::string> settle(record_options& options, const raw_values&, co
   if (options.output.empty())
     return std::string{
         "--output is missing; give the file to write, --output FILE.jsonl, or - for standard output"};
+  if (auto problem = wrong_namespace(options.watch_namespace))
+    return problem;
   return settle_cluster(options.cluster, outside);
 }
 

@@ -3,6 +3,7 @@
 #include "kube/decode/kinds.hpp"
 #include "messages/kinds.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace tc::kube {
@@ -42,6 +43,16 @@ event_source read_event_source(const node& from) {
   read.kind = from.at("kind").text();
   if (read.kind.empty())
     from.at("kind").fail("is missing");
+  // As the CRD's rule says; a recording's manifests have met no API server.
+  constexpr std::string_view followed[] = {
+      "GitRepository",    "OCIRepository",     "Bucket",        "HelmRepository", "HelmChart",
+      "ExternalArtifact", "ArtifactGenerator", "Kustomization", "HelmRelease",    "ImageUpdateAutomation",
+      "Deployment",       "StatefulSet",       "DaemonSet"};
+  if (std::find(std::begin(followed), std::end(followed), read.kind) == std::end(followed))
+    from.at("kind").fail(
+        "is '" + read.kind +
+        "', which is not followed; the kinds are those of Flux's sources, "
+        "Kustomization, HelmRelease, ImageUpdateAutomation, Deployment, StatefulSet, DaemonSet");
   read.group = group_of(from.at("apiVersion").text());
   if (read.group.empty())
     read.group = usual_group(read.kind);
@@ -103,6 +114,8 @@ trace_resource read_trace(const node& root) {
       spec.at("export"), {{"OnSettle", export_mode::on_settle}, {"Progressive", export_mode::progressive}});
   read.settle_after = read_positive(spec.at("settleAfter"), read.settle_after);
   read.timeout = read_positive(spec.at("timeout"), read.timeout);
+  if (read.settle_after >= read.timeout)
+    spec.at("settleAfter").fail("is not shorter than the timeout, so no change could settle");
   read.scope = read_choice<trace_scope>(spec.at("scope"),
                                         {{"Change", trace_scope::change}, {"Trace", trace_scope::trace}});
   spec.at("attributes").for_each_member([&](std::string_view key, const node& value) {

@@ -124,7 +124,7 @@ void cluster_feed::on_state(const kube::resource_ref& resource, kube::reflector_
   check_synced();
 }
 
-void cluster_feed::check_synced() {
+void cluster_feed::check_synced(const std::string& without) {
   {
     std::lock_guard guard{mutex_};
     if (synced_ || done_.size() < kinds_)
@@ -135,17 +135,25 @@ void cluster_feed::check_synced() {
     synced_ = true;
   }
   flush();
-  out_.synced();
+  out_.synced(without);
 }
 
-void cluster_feed::wait_no_longer() {
+bool cluster_feed::wait_no_longer() {
+  auto without = waiting_for();
   {
     std::lock_guard guard{mutex_};
+    auto listed = [&](std::string_view ending) {
+      return std::any_of(done_.begin(), done_.end(),
+                         [&](const auto& kind) { return kind.second && kind.first.ends_with(ending); });
+    };
+    if (!listed("Trace.notification.toolkit.fluxcd.io") || !listed(".source.toolkit.fluxcd.io"))
+      return false;
     for (auto& [kind, done] : done_)
       done = true;
     kinds_ = std::min(kinds_, done_.size());
   }
-  check_synced();
+  check_synced(without);
+  return true;
 }
 
 void cluster_feed::flush() {

@@ -30,8 +30,9 @@ public:
     /// reason; its UID is empty when not even that can be read.
     std::function<void(trace_resource refused, const kube::decode_error&)> bad_trace;
     std::function<void(const kube::resource_ref&, kube::reflector_status, std::string_view reason)> state;
-    /// Every kind has been listed, or is not served, or refused. Called once.
-    std::function<void()> synced;
+    /// Every kind has been listed, or is not served, or refused; or is gone on without: `without` names
+    /// those. Called once.
+    std::function<void(const std::string& without)> synced;
     /// Called for each object that is taken in, for metrics.
     std::function<void(std::string_view kind, std::string_view source)> counted;
   };
@@ -49,8 +50,10 @@ public:
                 std::string_view reason) override;
 
   /// Goes on without the kinds whose first list is still not complete: one that the API server cannot list
-  /// must not keep the others from being traced. On the thread of the reflectors.
-  void wait_no_longer();
+  /// must not keep the others from being traced. Returns false, and goes on waiting, while not even the
+  /// Traces and a kind of source have been listed: then it is the API server that does not answer. On the
+  /// thread of the reflectors.
+  bool wait_no_longer();
 
   /// Hands over what has been collected; called when the loop is idle.
   void flush();
@@ -60,7 +63,7 @@ public:
   bool is_synced() const;
 
 private:
-  void check_synced();
+  void check_synced(const std::string& without = {});
 
   outputs out_;
   kube::decoder decoder_;

@@ -12,7 +12,6 @@
 #include "runtime/program/books_json.hpp"
 #include "runtime/program/cluster_feed.hpp"
 #include "runtime/program/cluster_writer.hpp"
-#include "runtime/program/find_cluster.hpp"
 #include "runtime/program/observers.hpp"
 #include "runtime/program/provider_registry.hpp"
 #include "runtime/program/status_patches.hpp"
@@ -35,6 +34,10 @@ namespace {
 constexpr auto tick = std::chrono::milliseconds{100};
 /// How long the first lists may take before those that are complete are followed without the others.
 constexpr auto patience = std::chrono::seconds{60};
+/// How often it is looked again whether there is something to go on with.
+constexpr auto patience_step = std::chrono::seconds{5};
+/// The controller actor tells its books once a second; silent for so long it is stuck, and /healthz says so.
+constexpr auto longest_silence = std::chrono::minutes{2};
 /// How long an observation may wait for company before its batch is handed over.
 constexpr auto batch_wait = std::chrono::milliseconds{10};
 
@@ -90,6 +93,10 @@ struct controller_process::impl {
     for (auto& one : reflectors)
       one->stop();
     loop.stop();
+    {
+      std::lock_guard guard{mutex};
+      ending = true;
+    }
     if (root)
       caf::anon_send_exit(root, caf::exit_reason::user_shutdown);
     root = controller_actor{};
@@ -115,6 +122,9 @@ struct controller_process::impl {
   void publish(controller_books_ptr books);
   void arm_tick();
   void arm_flush();
+  void arm_patience(std::chrono::seconds wait);
+  /// Returns "" or why the process should be started anew.
+  std::string problem_of_health();
 
   run_options options;
   logger log;
@@ -151,15 +161,17 @@ struct controller_process::impl {
   controller_books_ptr books;
   std::uint64_t books_seen = 0; ///< how many were published
   std::uint64_t opened_before = 0;
+  std::chrono::steady_clock::time_point books_at = std::chrono::steady_clock::now();
+  bool root_failed = false;
+  bool ending = false;
+  bool patience_told = false; ///< on the loop's thread
 };
 
 tl::expected<std::unique_ptr<controller_process>, std::string>
-controller_process::start(const run_options& options, const logger& log) {
-  auto access = find_cluster(options.cluster);
-  if (!access)
-    return tl::unexpected(access.error());
-  log.info("cluster found", {{"access", (*access)->description()}});
-  auto made = std::make_unique<impl>(options, log, std::move(*access));
+controller_process::start(const run_options& options, std::shared_ptr<kube::access_source> access,
+                          const logger& log) {
+  log.info("cluster found", {{"access", access->description()}});
+  auto made = std::make_unique<impl>(options, log, std::move(access));
   for (const auto& warning : made->environment.warnings)
     log.error("environment variable ignored", {{"problem", warning}});
   made->start_actors();
@@ -196,6 +208,35 @@ void controller_process::impl::start_actors() {
         });
   };
   root = actors_.system().spawn(actors::controller, std::move(setup));
+  // Nobody supervises the root: without it nothing works any more, so the process ends and is started anew.
+  caf::actor_cast<caf::strong_actor_ptr>(root)->get()->attach_functor([this](const caf::error& reason) {
+    std::lock_guard guard{mutex};
+    if (ending)
+      return;
+    log.error("the controller actor has ended; the process ends", {{"error", caf::to_string(reason)}});
+    root_failed = stop_requested = true;
+    changed.notify_all();
+  });
+}
+
+std::string controller_process::impl::problem_of_health() {
+  std::lock_guard guard{mutex};
+  if (root_failed)
+    return "the controller actor has ended";
+  if (std::chrono::steady_clock::now() - books_at > longest_silence)
+    return "the controller actor has not answered for two minutes";
+  return {};
+}
+
+void controller_process::impl::arm_patience(std::chrono::seconds wait) {
+  loop.after(wait, [this] {
+    if (feed->is_synced() || feed->wait_no_longer())
+      return;
+    if (!patience_told)
+      log.error("still waiting for the first lists", {{"kinds", feed->waiting_for()}});
+    patience_told = true;
+    arm_patience(patience_step);
+  });
 }
 
 void controller_process::impl::publish(controller_books_ptr latest) {
@@ -212,6 +253,7 @@ void controller_process::impl::publish(controller_books_ptr latest) {
   std::lock_guard guard{mutex};
   books = std::move(latest);
   ++books_seen;
+  books_at = std::chrono::steady_clock::now();
   changed.notify_all();
 }
 
@@ -329,8 +371,11 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
     if (resource.kind == "Trace" && !resource.version.empty())
       writer.use_trace_resource(resource);
   };
-  out.synced = [this] {
-    log.info("the first lists are complete");
+  out.synced = [this](const std::string& without) {
+    if (without.empty())
+      log.info("the first lists are complete");
+    else
+      log.error("going on without kinds that cannot be listed", {{"kinds", without}});
     caf::anon_send(root, synced_atom_v);
   };
   out.counted = [this](std::string_view kind, std::string_view source) {
@@ -355,12 +400,7 @@ void controller_process::impl::start_watching() {
     one->start();
   arm_tick();
   arm_flush();
-  loop.after(patience, [this] {
-    if (feed->is_synced())
-      return;
-    log.error("going on without kinds that cannot be listed", {{"kinds", feed->waiting_for()}});
-    feed->wait_no_longer();
-  });
+  arm_patience(patience);
 }
 
 void controller_process::impl::arm_tick() {
@@ -384,7 +424,10 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
     http_server::settings with;
     with.address = *options.health_address;
     with.report = report;
-    with.routes.push_back({"GET", "/healthz", [](const server_request&) { return answer(200, "ok\n"); }});
+    with.routes.push_back({"GET", "/healthz", [this](const server_request&) {
+                             auto problem = problem_of_health();
+                             return problem.empty() ? answer(200, "ok\n") : answer(500, problem + '\n');
+                           }});
     with.routes.push_back({"GET", "/readyz", [this](const server_request&) {
                              if (feed->is_synced())
                                return answer(200, "ok\n");
@@ -443,20 +486,31 @@ void controller_process::wait_for_stop() {
   impl_->changed.wait(guard, [this] { return impl_->stop_requested; });
 }
 
+bool controller_process::has_failed() const {
+  std::lock_guard guard{impl_->mutex};
+  return impl_->root_failed;
+}
+
 bool controller_process::drain() {
   auto& own = *impl_;
   for (auto& one : own.reflectors)
     one->stop();
-  own.loop.post([&own] { own.feed->flush(); });
+  own.loop.post([&own] {
+    own.feed->flush();
+    caf::anon_send(own.root, drain_atom_v);
+  });
   auto deadline = std::chrono::steady_clock::now() + own.options.shutdown_timeout;
   std::unique_lock guard{own.mutex};
   // Two more publications, so that what was under way when watching ended is in the books.
   auto enough = own.books_seen + 2;
   own.changed.wait_until(guard, deadline, [&] {
     // What has no usable Provider will get none while the process ends.
+    if (own.root_failed)
+      return true;
     return own.books_seen >= enough && own.books &&
            sum_of(*own.books, &trace_books::traces_waiting) ==
-               sum_of(*own.books, &trace_books::traces_stranded);
+               sum_of(*own.books, &trace_books::traces_stranded) &&
+           own.books->statuses_unwritten == 0;
   });
   auto latest = own.books;
   guard.unlock();

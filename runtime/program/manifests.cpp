@@ -5,6 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+#include <optional>
+
 namespace tc::runtime {
 
 namespace {
@@ -73,6 +76,37 @@ void complete_metadata(nlohmann::json& document, std::size_t number) {
     metadata["generation"] = 1;
 }
 
+/// A field that the API server would not know: kubectl refuses it, so that a typo is not taken for a setting.
+std::optional<std::string> unknown_field(const nlohmann::json& object, const std::string& place,
+                                         std::initializer_list<std::string_view> known) {
+  if (!object.is_object())
+    return std::nullopt;
+  for (const auto& [key, value] : object.items())
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      return "field '" + place + '.' + key + "' is unknown; docs/trace-api.md lists the fields";
+  return std::nullopt;
+}
+
+std::optional<std::string> unknown_field_of_trace(const nlohmann::json& trace) {
+  auto spec = trace.value("spec", nlohmann::json::object());
+  if (auto problem = unknown_field(spec, "spec",
+                                   {"providerRef", "eventSources", "inclusionList", "exclusionList",
+                                    "sampling", "export", "settleAfter", "timeout", "scope", "attributes",
+                                    "suspend", "includeDrift", "includeUnused"}))
+    return problem;
+  if (!spec.is_object())
+    return std::nullopt;
+  if (auto problem = unknown_field(spec.value("sampling", nlohmann::json{}), "spec.sampling",
+                                   {"ratio", "keepErrors", "keepSlowerThan", "keepChanged"}))
+    return problem;
+  auto sources = spec.value("eventSources", nlohmann::json::array());
+  for (std::size_t i = 0; sources.is_array() && i < sources.size(); ++i)
+    if (auto problem = unknown_field(sources[i], "spec.eventSources[" + std::to_string(i) + ']',
+                                     {"apiVersion", "kind", "name", "namespace", "matchLabels"}))
+      return problem;
+  return std::nullopt;
+}
+
 } // namespace
 
 tl::expected<void, std::string> read_manifests(const std::string& file, const std::string& text,
@@ -97,6 +131,8 @@ tl::expected<void, std::string> read_manifests(const std::string& file, const st
       auto decoded = decoder.decode_trace(text_of(document));
       if (!decoded)
         return tl::unexpected(where + decoded.error().to_string());
+      if (auto problem = unknown_field_of_trace(document))
+        return tl::unexpected(where + *problem);
       into.traces.push_back(std::move(*decoded));
     } else if (kind == "Provider") {
       auto decoded = decoder.decode_provider(text_of(document));

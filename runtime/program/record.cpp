@@ -20,6 +20,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <tuple>
 
 namespace tc::runtime {
 
@@ -84,6 +85,9 @@ private:
       if (c != '\n' && c != '\r')
         line.push_back(c);
     line.append("}\n");
+    // Not before: a cluster that never answers must not cost an older recording.
+    if (lines_ == 0)
+      std::ignore = ::ftruncate(file_, 0); // a pipe has no length
     std::string_view rest = line;
     while (!rest.empty()) {
       auto written = ::write(file_, rest.data(), rest.size());
@@ -119,9 +123,8 @@ int record(const record_options& options) {
   auto access = find_cluster(options.cluster);
   if (!access)
     return complain(access.error());
-  auto file = options.output == "-"
-                  ? STDOUT_FILENO
-                  : ::open(options.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  auto file = options.output == "-" ? STDOUT_FILENO
+                                    : ::open(options.output.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0)
     return complain("--output " + options.output + ": " + std::strerror(errno));
 

@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <random>
 #include <sstream>
@@ -178,6 +179,26 @@ void replay_shuffled(recording_source& source, const std::vector<trace_resource>
   }
 }
 
+/// The output is emptied before the recording is read: it must not be the recording.
+std::optional<std::string> overwrites_input(const replay_options& options) {
+  auto same = [&](const std::string& input) {
+    std::error_code none_there;
+    return !input.empty() && std::filesystem::equivalent(input, options.output, none_there) &&
+           std::filesystem::is_regular_file(options.output, none_there);
+  };
+  auto refuse = [&](const std::string& what) {
+    return "--output: " + options.output + " is also " + what + "; give another file";
+  };
+  if (same(options.stream))
+    return refuse("the recording of --stream");
+  if (same(options.posts))
+    return refuse("that of --posts");
+  for (const auto& file : options.manifests)
+    if (same(file))
+      return refuse("one of --manifests");
+  return std::nullopt;
+}
+
 bool is_url(const std::string& output) {
   return output.find("://") != std::string::npos;
 }
@@ -199,6 +220,8 @@ int replay(const replay_options& options) {
   std::shared_ptr<exporting::span_sink> sink =
       std::make_shared<exporting::null_sink>(std::make_shared<exporting::otlp_json_encoder>());
   if (!options.output.empty() && !is_url(options.output)) {
+    if (auto problem = overwrites_input(options))
+      return complain(*problem);
     auto file = exporting::otlp_json_file_sink::open(options.output);
     if (!file)
       return complain("--output: " + file.error().message);

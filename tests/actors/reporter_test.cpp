@@ -170,6 +170,32 @@ TEST_F(Reporting, CountsAloneAreWrittenSeldom) {
   EXPECT_EQ(writes.back().last_trace_id.size(), 32u);
 }
 
+TEST_F(Reporting, AtTheEndWhatIsLeftIsWrittenAtOnce) {
+  auto facts = recorded("s10-noisy");
+  start(facts.front()->received_at);
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->apply(everything());
+  // Counts alone wait ten seconds: somewhere in the recording some wait.
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    here->system->observe(facts[i], std::max(facts[i]->received_at, here->system->now()));
+    if (i > facts.size() / 2 && here->system->books()->statuses_unwritten > 0)
+      break;
+  }
+  ASSERT_GT(here->system->books()->statuses_unwritten, 0u);
+  here->system->drain();
+  here->system->advance(here->system->now() + 2s);
+  EXPECT_EQ(here->system->books()->statuses_unwritten, 0u);
+  EXPECT_EQ(writes.back().books.changes_pending, here->system->books()->traces.at(0).second.changes_pending);
+}
+
+TEST_F(Reporting, NobodyWaitsForAStatusThatCannotBeWritten) {
+  failing = true;
+  start(timestamp{1h});
+  here->system->apply(everything());
+  here->system->advance(here->system->now() + 10s);
+  EXPECT_EQ(here->system->books()->statuses_unwritten, 0u);
+}
+
 TEST_F(Reporting, AFailedWriteIsTriedAgainEverLessOften) {
   failing = true;
   start(timestamp{1h});

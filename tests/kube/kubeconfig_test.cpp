@@ -50,6 +50,7 @@ users:
     tokenFile: bot.token
     as: system:serviceaccount:flux-system:trace
     as-groups: [a, b]
+    as-user-extra: {example.com/scope: [x, y]}
 contexts:
 - name: one
   context: {cluster: near, user: admin, namespace: flux-system}
@@ -99,8 +100,10 @@ TEST(kubeconfig, reads_the_named_context) {
   EXPECT_EQ(context.proxy_url, "http://proxy:3128");
   EXPECT_EQ(context.token, "s3cret");
   EXPECT_EQ(context.token_file, folder.path("bot.token"));
-  EXPECT_THAT(context.impersonation, ElementsAre("Impersonate-User: system:serviceaccount:flux-system:trace",
-                                                 "Impersonate-Group: a", "Impersonate-Group: b"));
+  EXPECT_THAT(context.impersonation,
+              ElementsAre("Impersonate-User: system:serviceaccount:flux-system:trace", "Impersonate-Group: a",
+                          "Impersonate-Group: b", "Impersonate-Extra-example.com%2Fscope: x",
+                          "Impersonate-Extra-example.com%2Fscope: y"));
 }
 
 TEST(kubeconfig, may_be_json) {

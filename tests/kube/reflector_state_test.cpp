@@ -629,6 +629,12 @@ TEST_F(reflector_protocol, an_error_event_that_is_not_410_resumes_after_a_delay)
   EXPECT_THAT(path(), HasSubstr("resourceVersion=20&"));
 }
 
+TEST_F(reflector_protocol, an_error_event_says_when_to_come_again) {
+  begin_watching({}, 10);
+  feed(event("ERROR", R"({"kind":"Status","code":429,"message":"busy","details":{"retryAfterSeconds":77}})"));
+  EXPECT_GE(pass_timer(), 77s);
+}
+
 // -- broken objects -----------------------------------------------------------
 
 TEST_F(reflector_protocol, broken_lines_are_reported_and_skipped) {
@@ -666,6 +672,14 @@ TEST_F(reflector_protocol, an_item_that_cannot_be_read_is_not_taken_for_gone) {
   respond(410, status(410, "Expired", "too old"));
   pass_timer();
   respond(200, list({object("b", 2)}, 30));
+  EXPECT_EQ(told().back(), "DELETED a");
+}
+
+TEST_F(reflector_protocol, an_item_that_cannot_be_read_but_named_hides_no_deletion) {
+  begin_watching({object("a", 1), object("b", 2)}, 10);
+  respond(410, status(410, "Expired", "too old"));
+  auto new_and_broken = R"({"metadata":{"name":"n","namespace":"apps","uid":"u"}})"; // no resourceVersion
+  respond(200, list({new_and_broken, object("b", 2)}, 20));
   EXPECT_EQ(told().back(), "DELETED a");
 }
 

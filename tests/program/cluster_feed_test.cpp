@@ -63,7 +63,9 @@ struct cluster_feed_test : ::testing::Test {
       told.push_back("bad trace " + refused.namespace_name + '/' + refused.name + ' ' + refused.uid + ' ' +
                      std::to_string(refused.generation) + ": " + refused.refused);
     };
-    out.synced = [this] { told.push_back("synced"); };
+    out.synced = [this](const std::string& without) {
+      told.push_back(without.empty() ? "synced" : "synced without " + without);
+    };
     return out;
   }
 
@@ -152,4 +154,19 @@ TEST_F(cluster_feed_test, kinds_that_cannot_be_had_keep_nobody_waiting) {
   feed.on_state(providers, reflector_status::listing, "");
   EXPECT_TRUE(feed.is_synced());
   EXPECT_THAT(told, ElementsAre("synced"));
+}
+
+TEST_F(cluster_feed_test, kinds_that_never_answer_are_gone_on_without_once_there_is_something_to_trace) {
+  const kube::resource_ref sources{"source.toolkit.fluxcd.io", "v1", "GitRepository", "gitrepositories"};
+  feed.on_state(traces, reflector_status::listing, "");
+  feed.on_state(sources, reflector_status::failing, "no route");
+  EXPECT_FALSE(feed.wait_no_longer()); // the API server is away
+  feed.on_synced(sources);
+  EXPECT_FALSE(feed.wait_no_longer());
+  EXPECT_FALSE(feed.is_synced());
+  feed.on_synced(traces);
+  feed.on_state(providers, reflector_status::failing, "500");
+  EXPECT_TRUE(feed.wait_no_longer());
+  EXPECT_TRUE(feed.is_synced());
+  EXPECT_THAT(told, ElementsAre("synced without Provider.notification.toolkit.fluxcd.io"));
 }

@@ -82,6 +82,12 @@ def flags_and_values():
     complains("wrong duration", program("run", "--backfill", "soon"), "--backfill", "soon")
     complains("wrong choice", program("run", "--log-encoding", "xml"), "--log-encoding", "xml", "json")
     complains("wrong address", program("run", "--metrics-addr", "nowhere:http"), "--metrics-addr", "nowhere:http")
+    complains("no namespace", program("run", "--namespace", "Bad_NS!"), "--namespace", "Bad_NS!")
+    own = write("own.jsonl", gzip.open(STREAM).read())
+    complains("output onto the recording", replay(own, "--output", own), "--output", "own.jsonl", "another file")
+    with open(own, "rb") as still:
+        if not still.read(1):
+            failures.append("output onto the recording empties it")
     complains("wrong seed", replay(STREAM, "--shuffle", "-1"), "--shuffle", "-1")
     complains("missing config file", program("run", "--config", "/nonexistent/c.yaml"), "/nonexistent/c.yaml")
     complains("wrong key in the config file", program("run", "--config", write("c.yaml", "fly: true\n")), "c.yaml", "fly")
@@ -136,6 +142,15 @@ def clusters():
         complains(f"{flag} in use", program("run", "--kubeconfig", write("good", kubeconfig("token: t")), flag, taken, other, "0",
                                             "--log-level", "error"), flag, taken)
     port.close()
+    older = write("older.jsonl", "a recording\n")
+    try:  # nobody answers there
+        subprocess.run([PROGRAM, "record", "--kubeconfig", write("good", kubeconfig("token: t")), "--output", older],
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=3, check=False)
+    except subprocess.TimeoutExpired:
+        pass
+    with open(older, encoding="utf-8") as still:
+        if still.read() != "a recording\n":
+            failures.append("record empties an older recording although nobody answers")
     complains("record into a missing folder", program("record", "--kubeconfig", write("good", kubeconfig("token: t")), "--output",
                                                       "/nonexistent/r.jsonl"), "--output", "/nonexistent/r.jsonl")
 

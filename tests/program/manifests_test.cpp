@@ -89,3 +89,16 @@ TEST(manifests, odd_values_are_no_crash) {
   EXPECT_TRUE(read_manifests("my.yaml", "- a\n- b\n", into));
   EXPECT_THAT(error_of("kind: Trace\nmetadata: {name: \"\xff\"}\nspec: 7\n"), HasSubstr("document 1"));
 }
+
+TEST(manifests, are_read_as_strictly_as_the_api_server_reads_them) {
+  auto with = [](const std::string& spec) { return error_of(std::string{trace} + spec); };
+  EXPECT_THAT(with("  settleafter: 5s\n"), HasSubstr("'spec.settleafter' is unknown"));
+  EXPECT_THAT(with("  sampling: {percentage: 5}\n"), HasSubstr("'spec.sampling.percentage' is unknown"));
+  EXPECT_THAT(with("  timeout: 5s\n"), HasSubstr("spec.settleAfter is not shorter than the timeout"));
+  auto typo = std::string{trace};
+  EXPECT_THAT(error_of(typo.replace(typo.find("Kustomization"), 13, "Kustomizatoin")),
+              HasSubstr("spec.eventSources[0].kind is 'Kustomizatoin', which is not followed"));
+  auto labels = std::string{trace};
+  EXPECT_THAT(error_of(labels.replace(labels.find("name: \"*\""), 9, "name: \"*\", labels: {}")),
+              HasSubstr("'spec.eventSources[0].labels' is unknown"));
+}

@@ -316,17 +316,19 @@ TEST(decode, says_what_is_wrong_with_a_Trace_or_Provider) {
               HasSubstr("spec.eventSources[0].kind is missing"));
   EXPECT_THAT(
       wrong(
-          R"({"providerRef":{"name":"p"},"eventSources":[{"kind":"K","name":"a","matchLabels":{"x":"y"}}]})"),
+          R"({"providerRef":{"name":"p"},"eventSources":[{"kind":"Kustomization","name":"a","matchLabels":{"x":"y"}}]})"),
       HasSubstr("matchLabels needs the name '*'"));
   EXPECT_THAT(
       wrong(
-          R"({"providerRef":{"name":"p"},"eventSources":[{"kind":"K","name":"*"}],"sampling":{"ratio":2}})"),
+          R"({"providerRef":{"name":"p"},"eventSources":[{"kind":"Kustomization","name":"*"}],"sampling":{"ratio":2}})"),
       HasSubstr("spec.sampling.ratio is not between 0 and 1"));
   EXPECT_THAT(
-      wrong(R"({"providerRef":{"name":"p"},"eventSources":[{"kind":"K","name":"*"}],"settleAfter":"soon"})"),
+      wrong(
+          R"({"providerRef":{"name":"p"},"eventSources":[{"kind":"Kustomization","name":"*"}],"settleAfter":"soon"})"),
       HasSubstr("spec.settleAfter"));
   EXPECT_THAT(
-      wrong(R"({"providerRef":{"name":"p"},"eventSources":[{"kind":"K","name":"*"}],"scope":"World"})"),
+      wrong(
+          R"({"providerRef":{"name":"p"},"eventSources":[{"kind":"Kustomization","name":"*"}],"scope":"World"})"),
       HasSubstr("not one of Change, Trace"));
   EXPECT_THAT(
       decode.decode_provider(R"({"kind":"Provider","metadata":{"name":"p"},"spec":{}})").error().to_string(),
