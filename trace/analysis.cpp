@@ -378,6 +378,7 @@ void analysis::find_rollouts() {
         const auto* progressing = state.find_condition("Progressing");
         if (state.observed_generation >= change.generation && progressing && progressing->is_false()) {
           made.end = moment_of(*fact);
+          made.end_second = progressing->last_transition;
           made.result = outcome::failed;
           made.reason = progressing->reason;
           break;
@@ -385,6 +386,8 @@ void analysis::find_rollouts() {
         if (state.observed_generation >= change.generation && pods.updated >= pods.desired &&
             pods.available >= pods.desired && pods.current <= pods.updated) {
           made.end = moment_of(*fact);
+          if (progressing && progressing->reason == "NewReplicaSetAvailable")
+            made.end_second = progressing->last_transition;
           made.result = outcome::succeeded;
           made.reason = "Available";
           break;

@@ -46,6 +46,7 @@ struct rollout {
   moment begin;
   moment end; ///< version no_version while it lasts
   timestamp begin_second;
+  timestamp end_second; ///< as the status says; unknown where it does not
   outcome result = outcome::open;
   std::string reason;
   std::vector<std::string> images;

@@ -417,7 +417,7 @@ private:
     made.parent = attempt_id(rolled.cause);
     made.start = time_of(rolled.begin, rolled.begin_second);
     bool over = rolled.end.version != no_version;
-    made.end = over ? (rolled.end.live ? rolled.end.at : made.start) : by.end;
+    made.end = over ? (rolled.end.live ? rolled.end.at : rolled.end_second) : by.end;
     made.end = std::max(made.start, made.end);
     put(made, "k8s.resource.uid", rolled.uid);
     auto result = rolled.result;

@@ -31,7 +31,10 @@ void read_workload(const node& root, const object_id& self, object_state& out) {
     found.status = entry.at("status").text();
     found.reason = entry.at("reason").text();
     found.message = entry.at("message").text_up_to(1024);
-    found.last_transition = entry.at("lastTransitionTime").time();
+    // A Deployment's "Progressing" stays True from one rollout to the next: when it got there is in
+    // lastUpdateTime, which only Deployments have.
+    auto updated = entry.at("lastUpdateTime");
+    found.last_transition = (updated.present() ? updated : entry.at("lastTransitionTime")).time();
     out.conditions.push_back(std::move(found));
   });
   out.workload = std::move(read);

@@ -126,6 +126,11 @@ TEST(decode, workloads) {
   auto set = read(
       object_of("apps/v1", "DaemonSet", R"(,"status":{"desiredNumberScheduled":3,"numberAvailable":2})"));
   EXPECT_EQ(set->state->workload->desired, 3);
+  auto rolled = read(
+      object_of("apps/v1", "Deployment", R"(,"status":{"conditions":[{"type":"Progressing","status":"True",
+    "reason":"NewReplicaSetAvailable","lastTransitionTime":"2026-11-21T08:00:00Z","lastUpdateTime":"2026-11-21T09:00:00Z"}]})"));
+  EXPECT_EQ(to_rfc3339(rolled->state->find_condition("Progressing")->last_transition), "2026-11-21T09:00:00Z")
+      << "when this rollout got there, not the first one";
   EXPECT_EQ(set->state->workload->available, 2);
 }
 

@@ -1,6 +1,7 @@
 // One story for each hard case of attribution (docs/attribution.md), told to the heart in a cluster in
 // miniature.
 
+#include "tests/support/restart.hpp"
 #include "tests/trace/cluster.hpp"
 #include "trace/explain.hpp"
 #include "trace/revision.hpp"
@@ -642,6 +643,36 @@ TEST(release, whose_values_cannot_be_read_has_failed) {
   });
   auto traces = world.traces();
   EXPECT_THAT(reading_traces{traces}.runs(sha('b'), rel), ElementsAre("failed ValuesError"));
+}
+
+TEST(workload, that_had_rolled_out_before_a_restart_lasts_as_long_as_its_status_says) {
+  auto world = settled_cluster();
+  auto web = object("Deployment", "web", "apps");
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.own(web, app);
+    world.state(web).generation = 1;
+    world.state(web).workload = workload_state{1, 0, 0, 0, 0, {"ghcr.io/acme/web:1.2"}};
+    world.patch(web);
+  });
+  world.wait(15s);
+  world.patch(web, [&](object_state& state) {
+    state.observed_generation = 1;
+    state.workload = workload_state{1, 1, 1, 1, 1, {"ghcr.io/acme/web:1.2"}};
+    cluster::set_condition(state, "Progressing", "True", "NewReplicaSetAvailable", "has progressed",
+                           world.second());
+  });
+  ledger listed;
+  for (const auto& fact : test::seen_after_restart(world.facts, world.facts.size()))
+    listed.add(fact);
+  auto traces = assemble_all(listed, {});
+  reading_traces read{traces};
+  ASSERT_EQ(read.spans_named(sha('b'), "roll out Deployment web"), 1);
+  for (const auto& each : read.trace(sha('b'))->spans)
+    if (each.text("flux.span.kind") == "workload") {
+      EXPECT_GE(each.end - each.start, 14s);
+      EXPECT_LE(each.end - each.start, 16s);
+    }
 }
 
 TEST(workload, rolls_out_under_the_apply_that_changed_it) {
