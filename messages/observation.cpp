@@ -31,7 +31,7 @@ std::size_t size_of(const object_state& state) {
     result += sizeof entry + size_of(entry.config_digest) + size_of(entry.chart_version);
   if (state.workload)
     for (const auto& image : state.workload->images)
-      result += sizeof image + size_of(image);
+      result += sizeof(std::string) + size_of(image);
   return result + size_of(state.sources) + size_of(state.depends_on) + size_of(state.values_from) +
          size_of(state.inventory) + size_of(state.owners);
 }

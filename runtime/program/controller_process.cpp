@@ -12,6 +12,7 @@
 #include "runtime/program/books_json.hpp"
 #include "runtime/program/cluster_feed.hpp"
 #include "runtime/program/cluster_writer.hpp"
+#include "runtime/program/liveness.hpp"
 #include "runtime/program/observers.hpp"
 #include "runtime/program/provider_registry.hpp"
 #include "runtime/program/status_patches.hpp"
@@ -36,8 +37,6 @@ constexpr auto tick = std::chrono::milliseconds{100};
 constexpr auto patience = std::chrono::seconds{60};
 /// How often it is looked again whether there is something to go on with.
 constexpr auto patience_step = std::chrono::seconds{5};
-/// The controller actor tells its books once a second; silent for so long it is stuck, and /healthz says so.
-constexpr auto longest_silence = std::chrono::minutes{2};
 /// How long an observation may wait for company before its batch is handed over.
 constexpr auto batch_wait = std::chrono::milliseconds{10};
 
@@ -123,8 +122,6 @@ struct controller_process::impl {
   void arm_tick();
   void arm_flush();
   void arm_patience(std::chrono::seconds wait);
-  /// Returns "" or why the process should be started anew.
-  std::string problem_of_health();
 
   run_options options;
   logger log;
@@ -161,8 +158,7 @@ struct controller_process::impl {
   controller_books_ptr books;
   std::uint64_t books_seen = 0; ///< how many were published
   std::uint64_t opened_before = 0;
-  std::chrono::steady_clock::time_point books_at = std::chrono::steady_clock::now();
-  bool root_failed = false;
+  liveness life{std::chrono::steady_clock::now()};
   bool ending = false;
   bool patience_told = false; ///< on the loop's thread
 };
@@ -214,18 +210,10 @@ void controller_process::impl::start_actors() {
     if (ending)
       return;
     log.error("the controller actor has ended; the process ends", {{"error", caf::to_string(reason)}});
-    root_failed = stop_requested = true;
+    life.failed(caf::to_string(reason));
+    stop_requested = true;
     changed.notify_all();
   });
-}
-
-std::string controller_process::impl::problem_of_health() {
-  std::lock_guard guard{mutex};
-  if (root_failed)
-    return "the controller actor has ended";
-  if (std::chrono::steady_clock::now() - books_at > longest_silence)
-    return "the controller actor has not answered for two minutes";
-  return {};
 }
 
 void controller_process::impl::arm_patience(std::chrono::seconds wait) {
@@ -253,7 +241,7 @@ void controller_process::impl::publish(controller_books_ptr latest) {
   std::lock_guard guard{mutex};
   books = std::move(latest);
   ++books_seen;
-  books_at = std::chrono::steady_clock::now();
+  life.told(std::chrono::steady_clock::now());
   changed.notify_all();
 }
 
@@ -425,7 +413,7 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
     with.address = *options.health_address;
     with.report = report;
     with.routes.push_back({"GET", "/healthz", [this](const server_request&) {
-                             auto problem = problem_of_health();
+                             auto problem = life.problem(std::chrono::steady_clock::now());
                              return problem.empty() ? answer(200, "ok\n") : answer(500, problem + '\n');
                            }});
     with.routes.push_back({"GET", "/readyz", [this](const server_request&) {
@@ -487,8 +475,7 @@ void controller_process::wait_for_stop() {
 }
 
 bool controller_process::has_failed() const {
-  std::lock_guard guard{impl_->mutex};
-  return impl_->root_failed;
+  return impl_->life.has_failed();
 }
 
 bool controller_process::drain() {
@@ -505,7 +492,7 @@ bool controller_process::drain() {
   auto enough = own.books_seen + 2;
   own.changed.wait_until(guard, deadline, [&] {
     // What has no usable Provider will get none while the process ends.
-    if (own.root_failed)
+    if (own.life.has_failed())
       return true;
     return own.books_seen >= enough && own.books &&
            sum_of(*own.books, &trace_books::traces_waiting) ==
