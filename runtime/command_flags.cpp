@@ -82,6 +82,15 @@ flag_table flags_of(run_options& to, raw_values& raw) {
                  bind_address(to.metrics_address)});
   out.push_back({"Servers", "health-addr", "ADDRESS", "Serve /healthz and /readyz here, \"0\" for nowhere.",
                  bind_address(to.health_address)});
+  out.push_back({"Servers", "events-addr", "ADDRESS",
+                 "Receive the HTTP events of Flux controllers here (their --events-addr), \"0\" for nowhere.",
+                 bind_address(to.events_address)});
+  out.push_back(
+      {"Servers", "events-hmac-key-file", "FILE",
+       "Take only events that are signed with this key, as Flux's generic-hmac Provider signs them.",
+       bind_text(to.events_hmac_key_file)});
+  out.push_back({"Servers", "events-token-file", "FILE", "Take only events that come with this bearer token.",
+                 bind_text(to.events_token_file)});
   add_logging(out, to.logging);
   out.push_back(
       {"Process", "config", "FILE",

@@ -95,6 +95,9 @@ metrics::metrics()
                                    "Facts taken in, by kind of object and input.", {"kind", "source"})),
       decode_errors(make_counter<1>(*registry_, "decode_errors_total",
                                     "Objects and events that could not be read.", {"kind"})),
+      events_received(make_counter<2>(*registry_, "events_received_total",
+                                      "HTTP events received at --events-addr, by answer and reason.",
+                                      {"code", "reason"})),
       watch_state(
           make_gauge<1>(*registry_, "watch_state", "1 while the watch of a resource is open.", {"resource"})),
       watch_restarts(make_counter<2>(*registry_, "watch_restarts_total", "Watches begun anew, by cause.",

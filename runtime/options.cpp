@@ -176,6 +176,14 @@ std::optional<std::string> settle(run_options& options, const raw_values& raw, c
   }
   if (auto problem = wrong_namespace(options.watch_namespace))
     return problem;
+  for (const auto& [name, file] : {std::pair{"events-hmac-key-file", &options.events_hmac_key_file},
+                                   std::pair{"events-token-file", &options.events_token_file}}) {
+    if (auto problem = unreadable_file(name, *file, outside))
+      return problem;
+    if (!file->empty() && !options.events_address)
+      return std::string{"--"} + name +
+             " is of no use without --events-addr; give the address, or leave it out";
+  }
   if (options.pool.export_batch_bytes > options.pool.exporter_queue_bytes)
     return std::string{
         "--export-batch-bytes is more than --exporter-queue-bytes holds; lower the first or raise the "

@@ -60,6 +60,9 @@ struct run_options {
   duration backfill = std::chrono::minutes{5};
   std::optional<listen_address> metrics_address = listen_address{"", 8080}; ///< nothing = off
   std::optional<listen_address> health_address = listen_address{"", 9440};  ///< nothing = off
+  std::optional<listen_address> events_address;                             ///< nothing = off
+  std::string events_hmac_key_file; ///< "" = no signature is asked for
+  std::string events_token_file;    ///< "" = no bearer token is asked for
   logging_options logging;
   duration shutdown_timeout = std::chrono::seconds{8};
   std::string config_file; ///< "" = none

@@ -12,6 +12,7 @@
 #include "runtime/program/books_json.hpp"
 #include "runtime/program/cluster_feed.hpp"
 #include "runtime/program/cluster_writer.hpp"
+#include "runtime/program/event_intake.hpp"
 #include "runtime/program/liveness.hpp"
 #include "runtime/program/observers.hpp"
 #include "runtime/program/provider_registry.hpp"
@@ -89,6 +90,7 @@ struct controller_process::impl {
   ~impl() {
     health_server.reset();
     metrics_server.reset();
+    events_server.reset();
     for (auto& one : reflectors)
       one->stop();
     loop.stop();
@@ -121,6 +123,8 @@ struct controller_process::impl {
   void publish(controller_books_ptr books);
   void arm_tick();
   void arm_flush();
+  void take_events();
+  tl::expected<void, std::string> start_intake();
   void arm_patience(std::chrono::seconds wait);
 
   run_options options;
@@ -151,6 +155,8 @@ struct controller_process::impl {
   std::vector<std::unique_ptr<kube::reflector>> reflectors;
   std::unique_ptr<http_server> health_server;
   std::unique_ptr<http_server> metrics_server;
+  std::unique_ptr<event_intake> intake; ///< null without --events-addr
+  std::unique_ptr<http_server> events_server;
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -399,10 +405,47 @@ void controller_process::impl::arm_tick() {
   });
 }
 
+void controller_process::impl::take_events() {
+  auto batch = intake ? intake->take() : nullptr;
+  if (!batch)
+    return;
+  for (const auto& fact : *batch)
+    counters.observations.add(1, fact->object.kind, "post");
+  caf::anon_send(root, observe_atom_v, std::move(batch), wall_clock());
+}
+
+tl::expected<void, std::string> controller_process::impl::start_intake() {
+  event_intake::settings take;
+  take.hmac_key_file = options.events_hmac_key_file;
+  take.token_file = options.events_token_file;
+  take.clock = wall_clock;
+  take.answered = [this](int status, const std::string& reason) {
+    counters.events_received.add(1, std::to_string(status), reason);
+  };
+  take.broken = [this](const std::string& problem) {
+    counters.decode_errors.add(1, "HTTP event");
+    log.error("an HTTP event cannot be read and is refused", {{"error", problem}});
+  };
+  intake = std::make_unique<event_intake>(std::move(take));
+  http_server::settings with;
+  with.address = *options.events_address;
+  with.report = [this](const std::string& problem) { log.error("a request failed", {{"error", problem}}); };
+  with.limits.body_bytes = event_intake::largest_body;
+  with.limits.header_bytes = event_intake::largest_header;
+  with.routes.push_back({"", "", [this](const server_request& request) { return intake->answer(request); }});
+  auto server = http_server::start(std::move(with));
+  if (!server)
+    return tl::unexpected("--events-addr: " + server.error());
+  events_server = std::move(*server);
+  log.info("serving", {{"flag", "--events-addr"}, {"port", events_server->port()}});
+  return {};
+}
+
 void controller_process::impl::arm_flush() {
   loop.after(batch_wait, [this] {
     arm_flush();
     feed->flush();
+    take_events();
   });
 }
 
@@ -428,6 +471,9 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
     health_server = std::move(*server);
     log.info("serving", {{"flag", "--health-addr"}, {"port", health_server->port()}});
   }
+  if (options.events_address)
+    if (auto started = start_intake(); !started)
+      return started;
   if (options.metrics_address) {
     http_server::settings with;
     with.address = *options.metrics_address;
@@ -482,8 +528,11 @@ bool controller_process::drain() {
   auto& own = *impl_;
   for (auto& one : own.reflectors)
     one->stop();
+  if (own.events_server)
+    own.events_server->stop(); // a sender tries again, and finds the next process
   own.loop.post([&own] {
     own.feed->flush();
+    own.take_events();
     caf::anon_send(own.root, drain_atom_v);
   });
   auto deadline = std::chrono::steady_clock::now() + own.options.shutdown_timeout;

@@ -173,7 +173,7 @@ json provider_object(const std::string& address) {
   return out;
 }
 
-std::vector<json> first_change() {
+std::vector<json> first_change(std::vector<json>* events) {
   std::vector<json> lines;
   for (const auto& text : test::read_lines(std::string{TC_SOURCE_DIR} +
                                            "/tests/recordings/s01-three-kustomizations/stream.jsonl.gz")) {
@@ -193,6 +193,11 @@ std::vector<json> first_change() {
   std::vector<json> out;
   for (const auto& line : lines)
     out.push_back(json::parse(moved(line.at("object").dump(), by)));
+  if (events != nullptr)
+    for (const auto& text : test::read_lines(std::string{TC_SOURCE_DIR} +
+                                             "/tests/recordings/s01-three-kustomizations/posts.jsonl.gz"))
+      if (text.find(first_change_key) != std::string::npos)
+        events->push_back(json::parse(moved(json::parse(text).at("body").dump(), by)));
   return out;
 }
 

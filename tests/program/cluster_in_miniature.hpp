@@ -62,8 +62,8 @@ nlohmann::json trace_object();
 nlohmann::json provider_object(const std::string& address);
 
 /// The objects of the first change of recording s01, in order, with every time moved so that the last one is
-/// now.
-std::vector<nlohmann::json> first_change();
+/// now; into `events` go the HTTP events about it, moved likewise.
+std::vector<nlohmann::json> first_change(std::vector<nlohmann::json>* events = nullptr);
 /// Its key.
 inline constexpr const char* first_change_key = "sha1:fdebf75391e99d6a3825f256b845c9008b460e53";
 

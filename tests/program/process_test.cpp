@@ -305,6 +305,39 @@ TEST_F(process_test, after_a_restart_nothing_is_sent_again) {
             before.at("conditions").at(0).at("lastTransitionTime"));
 }
 
+TEST_F(process_test, flux_s_http_events_are_in_the_trace) {
+  scripted_server backend{[](const scripted_request&) { return accepted(); }};
+  const std::string planted = "planted-token";
+  start(backend.url(),
+        {"--events-addr=127.0.0.1:0", "--events-token-file=" + folder.write("events-token", planted)});
+  auto events = program->port_of("--events-addr");
+  ASSERT_GT(events, 0) << program->log();
+  std::vector<json> told;
+  auto objects = first_change(&told);
+  std::string message;
+  for (const auto& body : told) { // before their objects: whatever comes first waits for the rest
+    message = body.at("message").get<std::string>();
+    EXPECT_EQ(post(events, body.dump()).first, 401);
+    auto [status, text] = post(events, body.dump(), "Authorization: Bearer " + planted + "\r\n");
+    EXPECT_EQ(status, 202);
+    EXPECT_EQ(text, "");
+  }
+  ASSERT_FALSE(message.empty());
+  EXPECT_EQ(post(events, "{", "Authorization: Bearer " + planted + "\r\n").first, 400);
+  EXPECT_EQ(get(events, "/").first, 405);
+  EXPECT_EQ(post(events, std::string((3U << 20U) + 1, ' ')).first, 413);
+  for (auto& object : objects)
+    api.put(std::move(object));
+  expect_changes(1, 0);
+  EXPECT_THAT(metrics_text(), HasSubstr("events_received_total{code=\"202\",reason=\"accepted\"}"));
+  expect_clean_end();
+  std::string sent;
+  for (const auto& request : backend.requests())
+    sent += request.header("content-encoding") == "gzip" ? unpacked(folder, request.body) : request.body;
+  EXPECT_THAT(sent, HasSubstr(message)); // whole, as only the HTTP event has it
+  EXPECT_THAT(program->log(), Not(HasSubstr(planted)));
+}
+
 TEST_F(process_test, a_bad_request_is_dropped_and_counted) {
   expect_refusal(scripted_response::json(R"({"message":"this is no span"})", 400), "400");
 }

@@ -111,7 +111,9 @@ int running_program::port_of(const std::string& flag) {
   return digits == std::string::npos ? 0 : std::stoi(line.substr(digits));
 }
 
-std::pair<int, std::string> get(int port, const std::string& path) {
+namespace {
+
+std::pair<int, std::string> ask(int port, const std::string& request) {
   auto end = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -119,7 +121,6 @@ std::pair<int, std::string> get(int port, const std::string& path) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   std::string answer;
   if (::connect(end, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
-    auto request = "GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     ::send(end, request.data(), request.size(), MSG_NOSIGNAL);
     char piece[4096];
     for (ssize_t got = 0; (got = ::recv(end, piece, sizeof piece, 0)) > 0;)
@@ -130,6 +131,17 @@ std::pair<int, std::string> get(int port, const std::string& path) {
   if (answer.rfind("HTTP/1.1 ", 0) != 0 || body == std::string::npos)
     return {0, {}};
   return {std::stoi(answer.substr(9)), answer.substr(body + 4)};
+}
+
+} // namespace
+
+std::pair<int, std::string> get(int port, const std::string& path) {
+  return ask(port, "GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+}
+
+std::pair<int, std::string> post(int port, const std::string& body, const std::string& headers) {
+  return ask(port, "POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: " +
+                       std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body);
 }
 
 } // namespace tc::testing

@@ -46,5 +46,7 @@ private:
 
 /// Asks a server on 127.0.0.1. Returns status and body, 0 when there is no answer.
 std::pair<int, std::string> get(int port, const std::string& path);
+/// The same with a body; `headers` are lines, each with its line end.
+std::pair<int, std::string> post(int port, const std::string& body, const std::string& headers = {});
 
 } // namespace tc::testing

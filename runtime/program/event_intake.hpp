@@ -1,0 +1,58 @@
+#pragma once
+
+// The receiver of Flux's HTTP events: answers as notification-controller does, so that a Flux controller can
+// be pointed here with its --events-addr, and keeps what concerns us until it is taken. An answer waits for
+// nobody: not for an actor, a backend or a disk.
+
+#include "kube/decode/decode.hpp"
+#include "kube/watched_file.hpp"
+#include "messages/actors.hpp"
+#include "runtime/http_server.hpp"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace tc::runtime {
+
+class event_intake {
+public:
+  /// As notification-controller has it.
+  static constexpr std::size_t largest_body = std::size_t{3} << 20;
+  static constexpr std::size_t largest_header = std::size_t{256} << 10;
+
+  struct settings {
+    std::string hmac_key_file; ///< "" = no signature is asked for
+    std::string token_file;    ///< "" = no bearer token is asked for
+    std::function<timestamp()> clock;
+    /// How many events may wait to be taken; beyond it senders are told to come again.
+    std::size_t most_waiting = 65'536;
+    /// Told of each answer: its HTTP status and why, in a word. On the server's thread. Optional.
+    std::function<void(int status, const std::string& reason)> answered;
+    /// Told of what cannot be read, without any of its text but the place. Optional.
+    std::function<void(const std::string& problem)> broken;
+  };
+
+  explicit event_intake(settings with);
+
+  /// Answers one request; on the server's thread.
+  server_response answer(const server_request& request);
+
+  /// Returns what has come since the last call, null when nothing has. Thread-safe.
+  observation_batch_ptr take();
+
+private:
+  server_response decide(const server_request& request, std::string& reason);
+  /// Returns "" or why the sender is not believed.
+  std::string distrust(const server_request& request);
+
+  settings with_;
+  kube::decoder decoder_;
+  kube::watched_file hmac_key_;
+  kube::watched_file token_;
+  std::mutex mutex_;
+  std::shared_ptr<observation_batch> waiting_ = std::make_shared<observation_batch>();
+};
+
+} // namespace tc::runtime
