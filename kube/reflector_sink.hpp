@@ -4,6 +4,7 @@
 // client's thread, so an implementation copies what it needs, hands it over, and returns.
 
 #include "kube/resources.hpp"
+#include "messages/arrival.hpp"
 #include "messages/time.hpp"
 
 #include <cstdint>
@@ -49,10 +50,9 @@ public:
   /// An object appeared, changed or went. `object_json` is valid for the duration of the call. From a watch
   /// it is exactly what the API server sent. From a list it is that with apiVersion and kind put in where
   /// they lack. A deletion that was missed is told with apiVersion, kind and the last known metadata (without
-  /// managedFields) only. `initial`: part of the first complete list, thus the state at the start and not a
-  /// change.
+  /// managedFields) only, as of a later list.
   virtual void on_object(const resource_ref& resource, watch_type type, std::string_view object_json,
-                         timestamp received_at, bool initial) = 0;
+                         timestamp received_at, arrival how) = 0;
 
   /// The first list is complete: every object that existed has been told. Once in a reflector's life.
   virtual void on_synced(const resource_ref& resource) = 0;

@@ -496,7 +496,10 @@ void reflector_state::object_seen(watch_type type, std::string_view json, const 
   entry.metadata = meta.compact;
   if (collecting_)
     type = is_known ? watch_type::modified : watch_type::added;
-  deliver(type, json, key, now);
+  deliver(type, json, key, now,
+          !synced_      ? arrival::first_list
+          : collecting_ ? arrival::later_list
+                        : arrival::live);
 }
 
 void reflector_state::object_deleted(std::string_view json, const object_meta& meta, timestamp now) {
@@ -505,19 +508,20 @@ void reflector_state::object_deleted(std::string_view json, const object_meta& m
   if (found == known_.end() || found->second.uid != meta.uid)
     return; // its end has been told already
   known_.erase(found);
-  deliver(watch_type::deleted, json, key, now);
+  deliver(watch_type::deleted, json, key, now, arrival::live);
 }
 
 void reflector_state::tell_missed_deletion(const known_object& gone, timestamp now) {
   ++counts_.synthetic;
   auto json = with_type("{\"metadata\":" + gone.metadata + "}", resource_.kind, resource_.api_version());
-  deliver(watch_type::deleted, json, gone.uid, now);
+  deliver(watch_type::deleted, json, gone.uid, now, arrival::later_list);
 }
 
-void reflector_state::deliver(watch_type type, std::string_view json, const std::string& key, timestamp now) {
+void reflector_state::deliver(watch_type type, std::string_view json, const std::string& key, timestamp now,
+                              arrival how) {
   ++counts_.delivered;
   try {
-    sink_.on_object(resource_, type, json, now, !synced_);
+    sink_.on_object(resource_, type, json, now, how);
   } catch (const std::exception& error) {
     // An object that its receiver cannot bear must not end the watch for all the others.
     broken({key, std::string{"was refused by its receiver: "} + error.what()});

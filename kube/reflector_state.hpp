@@ -147,7 +147,7 @@ private:
   void object_seen(watch_type type, std::string_view json, const object_meta& meta, timestamp now);
   void object_deleted(std::string_view json, const object_meta& meta, timestamp now);
   void tell_missed_deletion(const known_object& gone, timestamp now);
-  void deliver(watch_type type, std::string_view json, const std::string& key, timestamp now);
+  void deliver(watch_type type, std::string_view json, const std::string& key, timestamp now, arrival how);
   void broken(const object_problem& problem);
 
   void report(reflector_status status, const std::string& reason = {});

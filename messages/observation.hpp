@@ -187,10 +187,13 @@ struct message_fact {
 struct observation {
   observation_kind kind = observation_kind::state;
   timestamp received_at;
-  bool initial = false;    ///< from a list, not live: `received_at` says nothing of when it happened
-  object_id object;        ///< for an Event and a post: the involved object
-  std::string api_version; ///< group/version it was seen with
-  std::string uid;         ///< of the object; "" where an Event does not say
+  bool initial = false; ///< from a list, not live: `received_at` says nothing of when it happened
+  /// From a list after an outage of the watch: states before it may have been missed, and `received_at` says
+  /// nothing of when it happened. A deletion that such a list implies has the version after the last known.
+  bool relisted = false;
+  object_id object;                   ///< for an Event and a post: the involved object
+  std::string api_version;            ///< group/version it was seen with
+  std::string uid;                    ///< of the object; "" where an Event does not say
   std::uint64_t resource_version = 0; ///< of what was observed: the object, or the Event; 0 for a post
   std::optional<object_state> state;
   std::optional<message_fact> message;

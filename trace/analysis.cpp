@@ -65,10 +65,11 @@ void analysis::read_timelines(const ledger& facts) {
   // story.
   bool withheld = std::all_of(facts.objects().begin(), facts.objects().end(),
                               [](const auto& each) { return each.second.states.empty(); });
+  std::map<object_id, std::vector<occurrence>> histories;
   for (const auto& [object, known] : facts.objects()) {
     auto& line = timelines[object];
     for (const auto& [version, fact] : known.states)
-      line.states.push_back(fact);
+      line.states.push_back(with_last_state(fact, line.states.empty() ? nullptr : line.states.back().get()));
     if (!known.states.empty())
       if (auto& until = seen_until_[object.kind]; until < known.states.rbegin()->first)
         until = known.states.rbegin()->first;
@@ -95,11 +96,8 @@ void analysis::read_timelines(const ledger& facts) {
       waits_of[object].push_back(waits.size());
       waits.push_back(std::move(each));
     }
-    for (auto& each :
-         withheld ? message_contents(object, line.messages) : source_history(object, line.states)) {
-      contents_of[object].push_back(contents.size());
-      contents.push_back(std::move(each));
-    }
+    histories[object] =
+        withheld ? message_contents(object, line.messages) : source_history(object, line.states);
   }
   // Who applies a source keeps a history of revisions: it may show a stay before what was seen of the source
   // itself.
@@ -108,6 +106,15 @@ void analysis::read_timelines(const ledger& facts) {
     if (const auto* latest = line.latest();
         latest && latest->state->source_ref && !latest->state->applies.empty())
       appliers[*latest->state->source_ref].push_back(latest->state.operator->());
+  for (auto& [object, history] : histories) {
+    join_stays(history, [&](const occurrence& content) {
+      return left_and_returned(appliers[content.source], content);
+    });
+    for (auto& each : history) {
+      contents_of[object].push_back(contents.size());
+      contents.push_back(std::move(each));
+    }
+  }
   name_incarnations(contents, [&](const occurrence& content) {
     return left_and_returned(appliers[content.source], content);
   });
@@ -139,6 +146,8 @@ std::uint64_t lower_bound_of(const attempt& of) {
   return of.start_seen ? of.first.version : of.not_before;
 }
 
+} // namespace
+
 timestamp start_second_of(const attempt& of) {
   // Ready keeps the second of an attempt that was cut short: what the record says is later, then.
   if (is_known(of.start_second) && is_known(of.recorded_second) && of.reported)
@@ -149,8 +158,6 @@ timestamp start_second_of(const attempt& of) {
     return of.outcome_second - *of.reported;
   return of.outcome_second;
 }
-
-} // namespace
 
 std::optional<std::size_t> analysis::attempt_around(const object_id& by, std::uint64_t version) const {
   auto found = attempts_of.find(by);
@@ -164,12 +171,27 @@ std::optional<std::size_t> analysis::attempt_around(const object_id& by, std::ui
     return {};
   auto index = *std::prev(after);
   const auto& candidate = attempts[index];
+  if (candidate.start_missed && version < candidate.first.version)
+    return {};
   if (candidate.result == outcome::open)
     return index;
   auto upper = candidate.last.version;
   if (candidate.result == outcome::incomplete) // it may have gone on a while before it was cut short
     upper = after == list.end() ? no_version : attempts[*after].first.version;
   return version <= upper ? std::optional{index} : std::nullopt;
+}
+
+std::optional<std::size_t> analysis::attempt_around(const object_id& by, std::uint64_t version,
+                                                    timestamp second) const {
+  auto found = attempts_of.find(by);
+  if (found == attempts_of.end())
+    return {};
+  const auto& list = found->second;
+  auto after = std::partition_point(
+      list.begin(), list.end(), [&](std::size_t each) { return lower_bound_of(attempts[each]) < version; });
+  bool missed = after != list.begin() && attempts[*std::prev(after)].start_missed &&
+                version < attempts[*std::prev(after)].first.version;
+  return missed ? only_attempt_at(by, second) : attempt_around(by, version);
 }
 
 std::optional<std::size_t> analysis::attempt_at(const object_id& by, timestamp second) const {
@@ -186,6 +208,43 @@ std::optional<std::size_t> analysis::attempt_at(const object_id& by, timestamp s
     const auto& each = attempts[*after];
     if (!is_known(each.outcome_second) || second <= each.outcome_second + std::chrono::seconds{1})
       return *after;
+  }
+  return {};
+}
+
+timestamp analysis::latest_second_of(const std::vector<std::size_t>& all_of_object, const attempt& of) const {
+  if (is_known(of.outcome_second))
+    return of.outcome_second;
+  const auto* latest = timelines.at(of.object).latest();
+  bool last = &attempts[all_of_object.back()] == &of;
+  if (last && latest && latest->resource_version == of.last.version)
+    return timestamp::max() - std::chrono::seconds{1}; // it may be under way still
+  return of.last.live ? of.last.at : start_second_of(of);
+}
+
+std::optional<std::size_t> analysis::only_attempt_at(const object_id& by, timestamp second) const {
+  auto found = attempts_of.find(by);
+  if (found == attempts_of.end() || !is_known(second))
+    return {};
+  // Seconds of one clock first; only then what another clock may have put a second aside.
+  for (duration aside : {duration{}, duration{std::chrono::seconds{1}}}) {
+    std::optional<std::size_t> result;
+    for (auto index : found->second) {
+      const auto& each = attempts[index];
+      auto start = std::chrono::floor<std::chrono::seconds>(start_second_of(each));
+      if (start - aside > second || second > latest_second_of(found->second, each) + aside)
+        continue;
+      if (result)
+        return {};
+      result = index;
+    }
+    if (!result)
+      continue;
+    // The one after it may have begun in the same second, unseen.
+    auto next = std::upper_bound(found->second.begin(), found->second.end(), *result);
+    bool may_be_next = next != found->second.end() && attempts[*next].start_missed &&
+                       second >= attempts[*result].outcome_second;
+    return may_be_next ? std::nullopt : result;
   }
   return {};
 }
@@ -300,21 +359,25 @@ void analysis::find_spec_changes() {
       made.uid = fact->uid;
       made.generation = state.generation;
       made.applied_at = state.applied_at;
-      bool seen = !fact->initial;
-      made.version = seen || !list.empty() ? fact->resource_version : 0;
+      // Flux's last apply was the one before: this is somebody else's edit, though that was missed.
+      bool edited = fact->relisted && !list.empty() && list.back().uid == fact->uid &&
+                    list.back().applied_at == state.applied_at;
+      bool seen = moment_of(*fact).live;
+      made.version = seen || !list.empty() || fact->relisted ? fact->resource_version : 0;
       generation = state.generation;
       uid = fact->uid;
-      if (owner) {
+      if (owner && !edited) {
         if (seen) {
-          made.cause = attempt_around(*owner, fact->resource_version);
+          made.cause = attempt_around(*owner, fact->resource_version, made.applied_at);
           // Somebody else may have edited it meanwhile: the API server notes who applied last, and when.
           if (made.cause && is_known(made.applied_at) &&
               made.applied_at + std::chrono::seconds{1} < start_second_of(attempts[*made.cause]))
             made.cause.reset();
         } else {
-          made.cause = attempt_at(*owner, made.applied_at);
+          made.cause = only_attempt_at(*owner, made.applied_at);
         }
       }
+      made.missed = fact->relisted && !made.cause;
       if (made.cause)
         made.logged = log_names(*made.cause, object).value_or(false);
       list.push_back(made);
@@ -325,6 +388,17 @@ void analysis::find_spec_changes() {
 void analysis::attribute() {
   attribute_all(*this);
 }
+
+namespace {
+
+/// It did not come to its end; or that came while the watch was interrupted, and nobody knows.
+void end_rollout(rollout& of, const observation& by, const char* reason) {
+  of.end = moment_of(by);
+  of.result = by.relisted ? outcome::incomplete : outcome::superseded;
+  of.reason = by.relisted ? "NotSeen" : reason;
+}
+
+} // namespace
 
 void analysis::find_rollouts() {
   for (const auto& [object, line] : timelines) {
@@ -352,9 +426,7 @@ void analysis::find_rollouts() {
           continue;
         if (fact->kind == observation_kind::deleted) {
           if (made.begin.version != 0) {
-            made.end = moment_of(*fact);
-            made.result = outcome::superseded;
-            made.reason = "Deleted";
+            end_rollout(made, *fact, "Deleted");
             break;
           }
           continue;
@@ -362,9 +434,7 @@ void analysis::find_rollouts() {
         if (state.generation < change.generation)
           continue;
         if (state.generation > change.generation) {
-          made.end = moment_of(*fact);
-          made.result = outcome::superseded;
-          made.reason = "NewGeneration";
+          end_rollout(made, *fact, "NewGeneration");
           break;
         }
         if (made.begin.version == 0) {
@@ -417,8 +487,9 @@ void analysis::find_removals() {
       }
       if (!begun) {
         begun = fact.get();
-        auto cause = fact->initial ? attempt_at(*owner, fact->state->deleted.value_or(timestamp{}))
-                                   : attempt_around(*owner, fact->resource_version);
+        auto second = fact->state->deleted.value_or(timestamp{});
+        auto cause = !moment_of(*fact).live ? only_attempt_at(*owner, second)
+                                            : attempt_around(*owner, fact->resource_version, second);
         if (!cause || attempts[*cause].key.empty())
           continue;
         const auto* by = find(*owner);

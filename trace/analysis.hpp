@@ -35,6 +35,7 @@ struct spec_change {
   timestamp applied_at;      ///< second of the apply, as the API server noted it
   std::optional<std::size_t> cause; ///< index of the attempt whose apply it was
   bool logged = false;              ///< that attempt's change log names the object
+  bool missed = false;              ///< it happened during an outage of the watch, and by whom is not known
 };
 
 /// A workload taken to a new generation by an apply.
@@ -118,8 +119,14 @@ struct analysis {
   std::optional<object_id> owner_of(const object_id& object) const;
   /// Returns the attempt of `by` whose work includes that version, if any.
   std::optional<std::size_t> attempt_around(const object_id& by, std::uint64_t version) const;
+  /// Returns the same where an outage of the watch leaves open whose work that version was: then the second
+  /// in which it happened decides.
+  std::optional<std::size_t> attempt_around(const object_id& by, std::uint64_t version,
+                                            timestamp second) const;
   /// Returns the attempt of `by` that was under way in that second.
   std::optional<std::size_t> attempt_at(const object_id& by, timestamp second) const;
+  /// Returns the same where no other one can be meant.
+  std::optional<std::size_t> only_attempt_at(const object_id& by, timestamp second) const;
   /// Returns the attempt during which the message was produced, or no_attempt. Its own revision is right as
   /// long as it has occurred only once; otherwise time decides.
   std::size_t attempt_of_message(const observation& message) const;
@@ -134,6 +141,9 @@ struct analysis {
   std::map<std::size_t, std::set<object_id>> change_logs;
 
 private:
+  /// Returns the last second in which the attempt may have been under way.
+  timestamp latest_second_of(const std::vector<std::size_t>& all_of_object, const attempt& of) const;
+
   std::map<std::string, std::uint64_t> seen_until_; ///< latest version of each kind
 
   void read_timelines(const ledger& facts);
@@ -144,6 +154,9 @@ private:
   void find_removals();
   void collect();
 };
+
+/// Returns the second in which an attempt began, as far as what its controller wrote tells.
+timestamp start_second_of(const attempt& of);
 
 /// The states of those who apply each source, with their histories.
 using appliers_by_source = std::map<object_id, std::vector<const object_state*>>;

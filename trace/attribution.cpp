@@ -80,6 +80,10 @@ private:
     auto cause = apply_behind(content.source, content.asked_after, content.asked_by);
     if (!cause || all_.attempts[*cause].key.empty())
       return;
+    // Fetched before that apply: for another one, which was missed.
+    if (!content.begin.live &&
+        content.updated + std::chrono::seconds{1} < start_second_of(all_.attempts[*cause]))
+      return;
     content.cause = cause;
     content.change = all_.attempts[*cause].key;
   }
@@ -126,6 +130,8 @@ private:
         break;
       if (here->generation <= of.generation && here->cause)
         return &*here;
+      if (here->generation <= of.generation && here->missed)
+        break; // by whom is not known
     }
     return nullptr;
   }
@@ -317,8 +323,19 @@ private:
       run.moved = !run.key.empty();
       return;
     }
-    if (joins_by_spec(run, before) || joins_by_values(run, before) || joins_by_chart(run, before))
+    if (joins_by_spec(run, before) ||
+        (!spec_moved_unseen(run, before) && (joins_by_values(run, before) || joins_by_chart(run, before))))
       run.moved = true;
+  }
+
+  /// Its spec changed during an outage of the watch: whoever did that may have caused the run.
+  bool spec_moved_unseen(const attempt& run, const attempt* before) const {
+    auto found = all_.spec_changes_of.find(run.object);
+    return found != all_.spec_changes_of.end() &&
+           std::any_of(found->second.begin(), found->second.end(), [&](const spec_change& each) {
+             return each.missed && each.uid == run.uid && each.version <= run.last.version &&
+                    each.generation > (before ? before->generation : 0);
+           });
   }
 
   /// The release record before the attempt's own: what the release was, when no attempt before it is known.
@@ -332,6 +349,11 @@ private:
       if (each.last_deployed < run.deployed_second && (!result || each.last_deployed > result->last_deployed))
         result = &each;
     return result;
+  }
+
+  /// An outage of the watch hid how it went on, and with that perhaps what it attempted.
+  static bool inputs_missed(const attempt& of) {
+    return of.result == outcome::incomplete && of.reason == "NotSeen";
   }
 
   /// Its metadata.generation moved while its owner was applying.
@@ -358,8 +380,9 @@ private:
 
   /// The values digest moved, and an apply touched a ConfigMap or Secret that the release reads.
   bool joins_by_values(attempt& run, const attempt* before) {
-    const auto* record = before ? nullptr : record_before(run);
-    auto earlier = before ? before->config_digest : record ? record->config_digest : std::string{};
+    bool known = before && !inputs_missed(*before);
+    const auto* record = known ? nullptr : record_before(run);
+    auto earlier = known ? before->config_digest : record ? record->config_digest : std::string{};
     if (earlier.empty() || earlier == run.config_digest)
       return false;
     const auto* line = all_.find(run.object);
@@ -440,14 +463,16 @@ private:
   bool joins_by_chart(attempt& run, const attempt* before) {
     if (!run.source)
       return false;
-    const auto* record = before ? nullptr : record_before(run);
+    const auto* record = before && !inputs_missed(*before) ? nullptr : record_before(run);
     // An apply made it, or changed it after the release before: that apply is the cause, known or not.
     if (!before && all_.owner_of(run.object)) {
       const auto* then = all_.find(run.object)->at(run.last.version);
       if (!record || record->last_deployed <= then->state->applied_at)
         return false;
     }
-    if (before && before->revision == run.revision && before->digest == run.digest)
+    if (before && inputs_missed(*before) && !record)
+      return false;
+    if (before && !inputs_missed(*before) && before->revision == run.revision && before->digest == run.digest)
       return false;
     if (record && record->chart_version == run.revision &&
         (run.digest.empty() || record->oci_digest == run.digest))

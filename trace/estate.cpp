@@ -73,7 +73,7 @@ std::vector<object_id> connections_of(const observation& fact) {
   if (auto content = content_node(fact))
     result.push_back(*content);
   // Its source may have had contents before it was listed that other sources have still (recall.cpp).
-  if (fact.initial && fact.state && fact.state->source_ref)
+  if ((fact.initial || fact.relisted) && fact.state && fact.state->source_ref)
     for (const auto& record : fact.state->applies)
       if (auto key = change_key_of(*fact.state->source_ref, record.revision, record.origin_revision);
           !key.empty())
@@ -198,7 +198,10 @@ struct estate::impl {
     bool state = fact->state.has_value();
     if (state) {
       entry.version = fact->resource_version;
-      auto [place, added] = memory.states.try_emplace(entry.version, fact);
+      auto after = memory.states.lower_bound(entry.version);
+      auto whole =
+          with_last_state(fact, after == memory.states.begin() ? nullptr : std::prev(after)->second.get());
+      auto [place, added] = memory.states.try_emplace(entry.version, whole);
       if (!added)
         return improve(place->second, fact);
       if (is_source_kind(fact->object.kind) && fact->state->artifact) {
@@ -221,7 +224,9 @@ struct estate::impl {
   }
 
   static bool improve(observation_ptr& known, const observation_ptr& fact) {
-    bool better = known->initial != fact->initial ? !fact->initial : fact->received_at < known->received_at;
+    bool better = known->initial != fact->initial     ? !fact->initial
+                  : known->relisted != fact->relisted ? !fact->relisted
+                                                      : fact->received_at < known->received_at;
     if (better)
       known = fact;
     return better;

@@ -81,6 +81,12 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
         waited = &all.waits[*here];
   }
   bool moved_on = content.end.version != no_version; // a controller only ever takes what is current
+  // Which of them came first during the outage is not known.
+  if (waited && moved_on && !waited->begin.live && !content.end.live)
+    return;
+  // It may have taken this content before the outage was over.
+  if (waited && waited->end_missed && waited->end.version < content.end.version && moved_on)
+    return;
   if (waited) {
     lingering made;
     made.object = object;

@@ -25,7 +25,7 @@ struct moment {
 };
 
 inline moment moment_of(const observation& fact) {
-  return {fact.resource_version, fact.received_at, !fact.initial};
+  return {fact.resource_version, fact.received_at, !fact.initial && !fact.relisted};
 }
 
 constexpr std::uint64_t no_version = std::numeric_limits<std::uint64_t>::max();
@@ -50,6 +50,7 @@ struct attempt {
   std::string uid;
   moment first;                 ///< the first state that shows it
   bool start_seen = false;      ///< that state is its start, seen live
+  bool start_missed = false;    ///< it began during an outage of the watch
   std::uint64_t not_before = 0; ///< everything the attempt did has a later version than this
   moment last;                  ///< the last state that shows it
   moment decided;               ///< the first state with its outcome
@@ -98,7 +99,8 @@ struct wait {
   std::string message;
   moment begin;
   timestamp begin_second;
-  moment end; ///< the state that ended it; version no_version while it lasts
+  moment end;              ///< the state that ended it; version no_version while it lasts
+  bool end_missed = false; ///< it ended during an outage of the watch: `end` is the last state that shows it
 };
 
 /// What is read off the timeline of a Kustomization or HelmRelease.
@@ -122,6 +124,7 @@ struct occurrence {
   std::string origin_source;
   std::string digest;
   timestamp updated;  ///< earliest lastUpdateTime, whole seconds
+  timestamp latest;   ///< latest lastUpdateTime
   moment fetch_begin; ///< "new upstream revision" seen; version 0 when it was not
   moment begin;       ///< the first state that shows it; version 0 when it was there before anything was seen
   moment end;         ///< the first state that shows other content; version no_version while it lasts
@@ -131,6 +134,7 @@ struct occurrence {
   std::uint64_t asked_by = no_version;
   std::vector<std::string> revisions; ///< all it was known by, in order
   std::optional<std::size_t> cause;   ///< index of the attempt whose apply asked for it
+  bool maybe_returned = false; ///< at it before an outage of the watch and after, but stored anew meanwhile
   bool recalled =
       false; ///< known only from the history of who applied it: the source had gone on when it was listed
 };
@@ -139,6 +143,11 @@ struct occurrence {
 std::vector<occurrence> message_contents(const object_id& object,
                                          const std::vector<observation_ptr>& messages);
 std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states);
+
+/// Joins stays of one source at the same content that an outage of the watch lies between, save where
+/// somebody is known to have applied other content meanwhile.
+void join_stays(std::vector<occurrence>& of_source,
+                const std::function<bool(const occurrence&)>& was_elsewhere);
 
 /// Gives each occurrence its change: the first time content is seen its key, later incarnations "<key>@<T>".
 /// `was_there` says whether a source is known to have left and returned to the content before it was seen

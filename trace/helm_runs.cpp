@@ -46,6 +46,7 @@ public:
   void read(const observation& fact) {
     const auto& state = *fact.state;
     auto here = moment_of(fact);
+    relisted_ = fact.relisted;
     const auto* ready = state.find_condition("Ready");
     const auto* reconciling = state.find_condition("Reconciling");
     if (fact.kind == observation_kind::deleted || state.deleted) {
@@ -56,6 +57,8 @@ public:
       last_version_ = here.version;
       return;
     }
+    if (fact.relisted && running_ && !goes_on(state, ready))
+      interrupt("NotSeen");
     auto action = reconciling && reconciling->is_true() && reconciling->reason == "Progressing"
                       ? action_in(reconciling->message)
                       : std::string{};
@@ -79,12 +82,41 @@ public:
 private:
   attempt& current() { return out_.attempts.back(); }
 
+  /// Whether what a list after an outage shows can only be the attempt that was under way before.
+  bool goes_on(const object_state& state, const condition* ready) const {
+    const auto& now = out_.attempts.back();
+    if (ready && ready->status == "Unknown" && ready->last_transition == now.start_second)
+      return true;
+    const release_record* made = nullptr;
+    int made_since = 0;
+    for (const auto& each : state.releases)
+      if (each.last_deployed > known_until_) {
+        made = &each;
+        ++made_since;
+      }
+    bool same_inputs = state.last_attempted_revision == now.revision &&
+                       state.last_attempted_generation == now.generation &&
+                       state.last_attempted_config_digest == now.config_digest &&
+                       state.last_attempted_revision_digest == now.digest;
+    // What it attempts is noted a moment after it has begun.
+    bool made_at_once = made && made->last_deployed >= now.start_second &&
+                        made->last_deployed <= now.start_second + std::chrono::seconds{2};
+    return (same_inputs || made_at_once) && made_since <= 1 && ready && ready->status != "Unknown" &&
+           !is_remediation(ready->reason);
+  }
+
   void open_wait(const condition& ready, const moment& here) {
     if (waiting_ && out_.waits.back().reason == ready.reason)
       return;
     close_wait(here);
-    out_.waits.push_back(
-        {object_, uid_, ready.reason, ready.message, here, ready.last_transition, {no_version, {}, false}});
+    out_.waits.push_back({object_,
+                          uid_,
+                          ready.reason,
+                          ready.message,
+                          here,
+                          ready.last_transition,
+                          {no_version, {}, false},
+                          false});
     waiting_ = true;
   }
 
@@ -102,6 +134,7 @@ private:
     made.first = made.last = here;
     made.start_seen = seen;
     made.not_before = seen ? here.version : last_version_;
+    made.start_missed = relisted_;
     out_.attempts.push_back(std::move(made));
     running_ = true;
   }
@@ -292,6 +325,7 @@ private:
   bool first_state_ = true;
   bool running_ = false;
   bool waiting_ = false;
+  bool relisted_ = false; ///< the state comes from a list after an outage
   std::uint64_t last_version_ = 0;
   timestamp known_until_;  ///< of the latest release seen
   timestamp known_before_; ///< the same before the current attempt's outcome

@@ -69,6 +69,7 @@ public:
   void read(const observation& fact) {
     const auto& state = *fact.state;
     auto here = moment_of(fact);
+    relisted_ = fact.relisted;
     if (fact.kind == observation_kind::deleted) {
       close_wait(here);
       if (running_)
@@ -82,6 +83,8 @@ public:
     }
     const auto* ready = state.find_condition("Ready");
     const auto* reconciling = state.find_condition("Reconciling");
+    if (fact.relisted)
+      doubt_wait(ready, fact);
     if (ready && is_wait(*ready)) {
       if (running_)
         interrupt(here, ready->reason);
@@ -96,6 +99,7 @@ public:
     first_state_ = false;
     last_version_ = here.version;
     previous_ = &state;
+    previous_ready_ = ready;
   }
 
   run_history take() { return std::move(out_); }
@@ -107,9 +111,25 @@ private:
     if (waiting_ && out_.waits.back().reason == ready.reason)
       return; // the same wait; its message may name another dependency now
     close_wait(here);
-    out_.waits.push_back(
-        {object_, uid_, ready.reason, ready.message, here, ready.last_transition, {no_version, {}, false}});
+    out_.waits.push_back({object_,
+                          uid_,
+                          ready.reason,
+                          ready.message,
+                          here,
+                          ready.last_transition,
+                          {no_version, {}, false},
+                          false});
     waiting_ = true;
+  }
+
+  /// What ended a wait during an outage has not been seen: it is only known to have lasted until the outage.
+  void doubt_wait(const condition* ready, const observation& fact) {
+    bool same =
+        waiting_ && ready && is_wait(*ready) && previous_ready_ && same_transition(*previous_ready_, *ready);
+    if (waiting_ && !same) {
+      out_.waits.back().end_missed = true;
+      close_wait({last_version_, fact.received_at, false});
+    }
   }
 
   void close_wait(const moment& here) {
@@ -126,6 +146,7 @@ private:
     made.first = made.last = here;
     made.start_seen = seen;
     made.not_before = seen ? here.version : last_version_;
+    made.start_missed = relisted_;
     out_.attempts.push_back(std::move(made));
     running_ = true;
     step_ = -1;
@@ -289,14 +310,19 @@ private:
     for (const auto& entry : state.applies) {
       if (entry.revision != now.revision || entry.last_reconciled < now.start_second)
         continue;
+      // A record counts on: its last reconciliation may be a later one, and the first this.
+      bool later = entry.last_reconciled - entry.last_duration > now.start_second + std::chrono::seconds{2};
+      if (later && (entry.total <= 1 || entry.first_reconciled < now.start_second))
+        continue;
       if (before_ && std::find(before_->begin(), before_->end(), entry) != before_->end())
         continue;
       now.result = entry.last_status == "ReconciliationSucceeded" ? outcome::succeeded
                    : entry.last_status == "HealthCheckCanceled"   ? outcome::superseded
                                                                   : outcome::failed;
       now.reason = entry.last_status;
-      now.outcome_second = entry.last_reconciled;
-      now.reported = entry.last_duration;
+      now.outcome_second = later ? entry.first_reconciled : entry.last_reconciled;
+      if (!later)
+        now.reported = entry.last_duration;
       now.digest = entry.digest;
       now.origin_revision = entry.origin_revision;
       end_phase(now.last);
@@ -332,12 +358,14 @@ private:
   timestamp ready_second_; ///< of Ready Unknown in the current attempt
   bool amended_ = false;   ///< current() has its history record
   int step_ = -1;
+  bool relisted_ = false; ///< the state comes from a list after an outage
   std::uint64_t last_version_ = 0;
   std::string at_revision_;
   bool succeeded_at_ = false;
   std::optional<std::string> applied_digest_;
   std::optional<condition> concluded_;
   const object_state* previous_ = nullptr;
+  const condition* previous_ready_ = nullptr;
   const std::vector<apply_record>* before_ = nullptr; ///< history before the current attempt
   friend run_history tc::trace::kustomization_history(const object_id&, const std::vector<observation_ptr>&);
   void finish() {

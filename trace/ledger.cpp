@@ -2,6 +2,15 @@
 
 namespace tc::trace {
 
+observation_ptr with_last_state(const observation_ptr& deletion, const observation* before) {
+  if (deletion->kind != observation_kind::deleted || !deletion->relisted || !before || !before->state ||
+      before->uid != deletion->uid)
+    return deletion;
+  auto result = std::make_shared<observation>(*deletion);
+  result->state = before->state;
+  return result;
+}
+
 bool ledger::add(observation_ptr fact) {
   if (!fact)
     return false;
@@ -11,6 +20,8 @@ bool ledger::add(observation_ptr fact) {
   auto better = [](const observation& left, const observation& right) {
     if (left.initial != right.initial)
       return !left.initial;
+    if (left.relisted != right.relisted)
+      return !left.relisted;
     return left.received_at < right.received_at;
   };
   auto put = [&](auto& where, auto key) {

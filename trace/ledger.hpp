@@ -18,6 +18,10 @@ struct object_timeline {
   std::map<std::string, observation_ptr> messages; ///< Events and posts, by identity
 };
 
+/// A deletion that only a list implies comes with little but its name. Returns it with what was known of the
+/// object before, else the deletion as it is.
+observation_ptr with_last_state(const observation_ptr& deletion, const observation* before);
+
 class ledger {
 public:
   /// Adds a fact. Returns false when it was known already; the earlier of two arrivals of a fact is kept, so

@@ -60,12 +60,14 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     first = false;
     if (key.empty())
       continue;
-    if (!result.empty() && result.back().key == key) {
+    bool stored_anew = fact->relisted && !result.empty() && content.last_update > result.back().latest;
+    if (!result.empty() && result.back().key == key && !stored_anew) {
       auto& same = result.back();
       if (same.revisions.empty() || same.revisions.back() != content.revision)
         same.revisions.push_back(content.revision);
       same.revision = content.revision;
       same.updated = std::min(same.updated, content.last_update);
+      same.latest = std::max(same.latest, content.last_update);
       continue;
     }
     if (!result.empty())
@@ -78,7 +80,8 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     made.origin_revision = content.origin_revision;
     made.origin_source = content.origin_source;
     made.digest = content.digest;
-    made.updated = content.last_update;
+    made.updated = made.latest = content.last_update;
+    made.maybe_returned = !result.empty() && result.back().key == key;
     made.fetch_begin = announced;
     made.begin = known_before ? moment{0, here.at, false} : here;
     made.end = {no_version, {}, false};
@@ -91,6 +94,25 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     spec_moved = false;
   }
   return result;
+}
+
+void join_stays(std::vector<occurrence>& of_source,
+                const std::function<bool(const occurrence&)>& was_elsewhere) {
+  for (std::size_t at = 1; at < of_source.size();) {
+    auto& each = of_source[at];
+    if (!each.maybe_returned || was_elsewhere(each)) {
+      ++at;
+      continue;
+    }
+    auto& same = of_source[at - 1];
+    same.end = each.end;
+    same.revision = each.revision;
+    same.latest = std::max(same.latest, each.latest);
+    for (const auto& revision : each.revisions)
+      if (same.revisions.back() != revision)
+        same.revisions.push_back(revision);
+    of_source.erase(of_source.begin() + static_cast<std::ptrdiff_t>(at));
+  }
 }
 
 void name_incarnations(std::vector<occurrence>& all,

@@ -68,15 +68,15 @@ struct decoder::impl {
     return root;
   }
 
-  decode_result read(std::string_view type, simdjson::dom::element json, timestamp received_at,
-                     bool initial) {
+  decode_result read(std::string_view type, simdjson::dom::element json, timestamp received_at, arrival how) {
     if (type == "BOOKMARK")
       return std::optional<observation_ptr>{};
     reading log;
     node root{log, json};
     auto fact = std::make_shared<observation>();
     fact->received_at = received_at;
-    fact->initial = initial;
+    fact->initial = how == arrival::first_list;
+    fact->relisted = how == arrival::later_list;
     object_id self;
     auto api_version = root.at("apiVersion").text();
     self.group = group_of(api_version);
@@ -120,6 +120,8 @@ struct decoder::impl {
       if (self.name.empty())
         metadata.at("name").fail("is missing");
       fact->kind = type == "DELETED" ? observation_kind::deleted : observation_kind::state;
+      if (type == "DELETED" && fact->relisted)
+        ++fact->resource_version; // that of the last state, which it came after
       fact->object = self;
       fact->api_version = std::move(api_version);
       fact->uid = metadata.at("uid").text();
@@ -147,15 +149,15 @@ decode_result decoder::decode_watch(std::string_view json, timestamp received_at
     return tl::unexpected(decode_error{"", "type", "is missing: not a watch event"});
   if (parsed->at_key("object").get(object) != simdjson::SUCCESS)
     return tl::unexpected(decode_error{"", "object", "is missing: not a watch event"});
-  return impl_->read(type, object, received_at, initial);
+  return impl_->read(type, object, received_at, initial ? arrival::first_list : arrival::live);
 }
 
 decode_result decoder::decode_object(std::string_view type, std::string_view json, timestamp received_at,
-                                     bool initial) {
+                                     arrival how) {
   auto parsed = impl_->parse(json);
   if (!parsed)
     return tl::unexpected(parsed.error());
-  return impl_->read(type, *parsed, received_at, initial);
+  return impl_->read(type, *parsed, received_at, how);
 }
 
 decode_result decoder::decode_post(std::string_view json, timestamp received_at) {

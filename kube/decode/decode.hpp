@@ -3,6 +3,7 @@
 // From JSON, as the API server and Flux controllers send it, to the value types of messages/. All served
 // versions of Flux 2.3 to 2.9 are read. What an observation means is decided in trace/.
 
+#include "messages/arrival.hpp"
 #include "messages/observation.hpp"
 #include "messages/trace_spec.hpp"
 
@@ -42,7 +43,7 @@ public:
 
   /// Reads an object whose watch event type (ADDED, MODIFIED, DELETED, BOOKMARK) is known.
   decode_result decode_object(std::string_view type, std::string_view json, timestamp received_at,
-                              bool initial);
+                              arrival how);
 
   /// Reads the body of an HTTP event, as controllers send it or as a generic Provider forwards it.
   decode_result decode_post(std::string_view json, timestamp received_at);

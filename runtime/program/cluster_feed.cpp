@@ -54,7 +54,7 @@ cluster_feed::cluster_feed(outputs out, std::size_t batch_size, std::size_t kind
 }
 
 void cluster_feed::on_object(const kube::resource_ref& resource, kube::watch_type type,
-                             std::string_view object_json, timestamp received_at, bool initial) {
+                             std::string_view object_json, timestamp received_at, arrival how) {
   if (out_.counted)
     out_.counted(resource.kind, "watch");
   if (type == kube::watch_type::deleted && (resource.kind == "Trace" || resource.kind == "Provider")) {
@@ -81,7 +81,7 @@ void cluster_feed::on_object(const kube::resource_ref& resource, kube::watch_typ
       out_.provider(std::move(*decoded));
     return;
   }
-  auto decoded = decoder_.decode_object(kube::to_string(type), object_json, received_at, initial);
+  auto decoded = decoder_.decode_object(kube::to_string(type), object_json, received_at, how);
   if (!decoded) {
     out_.broken(resource.kind, decoded.error().object, decoded.error().to_string());
     return;

@@ -40,7 +40,7 @@ public:
   cluster_feed(outputs out, std::size_t batch_size, std::size_t kinds);
 
   void on_object(const kube::resource_ref& resource, kube::watch_type type, std::string_view object_json,
-                 timestamp received_at, bool initial) override;
+                 timestamp received_at, arrival how) override;
   void on_synced(const kube::resource_ref& resource) override;
   void on_bookmark(const kube::resource_ref& resource, std::string_view object_json,
                    timestamp received_at) override;

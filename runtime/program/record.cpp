@@ -44,7 +44,7 @@ public:
       : file_(file), log_(std::move(log)), failed_(std::move(failed)) {}
 
   void on_object(const kube::resource_ref&, kube::watch_type type, std::string_view object_json,
-                 timestamp received_at, bool) override {
+                 timestamp received_at, arrival) override {
     write(kube::to_string(type), object_json, received_at);
   }
   void on_bookmark(const kube::resource_ref&, std::string_view object_json, timestamp received_at) override {

@@ -17,16 +17,18 @@ struct told_object {
   std::string type;
   std::string json;
   bool initial = false;
+  bool relisted = false;
   timestamp received_at;
 };
 
 class recording_sink : public kube::reflector_sink {
 public:
   void on_object(const kube::resource_ref& resource, kube::watch_type type, std::string_view json,
-                 timestamp at, bool initial) override {
+                 timestamp at, arrival how) override {
     std::lock_guard guard{mutex};
     last_resource = resource;
-    objects.push_back({std::string{to_string(type)}, std::string{json}, initial, at});
+    objects.push_back({std::string{to_string(type)}, std::string{json}, how == arrival::first_list,
+                       how == arrival::later_list, at});
     changed.notify_all();
     if (!refuse.empty() && json.find(refuse) != std::string_view::npos)
       throw std::runtime_error{"cannot bear it"};

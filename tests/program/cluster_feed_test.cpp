@@ -71,7 +71,7 @@ struct cluster_feed_test : ::testing::Test {
 
   void tell(const kube::resource_ref& resource, const std::string& json,
             watch_type type = watch_type::added) {
-    feed.on_object(resource, type, json, now, false);
+    feed.on_object(resource, type, json, now, arrival::live);
   }
 
   timestamp now{std::chrono::seconds{5}};

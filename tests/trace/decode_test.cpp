@@ -19,14 +19,14 @@ const auto at = *parse_rfc3339("2026-11-21T08:00:00.25Z");
 
 observation_ptr read(const std::string& json, const char* type = "MODIFIED") {
   decoder decode;
-  auto result = decode.decode_object(type, json, at, false);
+  auto result = decode.decode_object(type, json, at, arrival::live);
   EXPECT_TRUE(result) << (result ? "" : result.error().to_string());
   return result && *result ? **result : nullptr;
 }
 
 std::string problem(const std::string& json, const char* type = "MODIFIED") {
   decoder decode;
-  auto result = decode.decode_object(type, json, at, false);
+  auto result = decode.decode_object(type, json, at, arrival::live);
   return result ? "" : result.error().to_string();
 }
 

@@ -1,6 +1,7 @@
 // What may be said when a part of the story was not seen: a process that started in its midst, or a watch
 // that was interrupted. The cluster in miniature tells the whole; the tests look at what is left of it.
 
+#include "tests/support/outage.hpp"
 #include "tests/support/restart.hpp"
 #include "tests/trace/cluster.hpp"
 
@@ -108,6 +109,71 @@ TEST(restart_of_ours, does_not_give_a_rollout_to_the_attempt_after_the_crashed_o
   EXPECT_THAT(reading_traces{part}.runs(sha('b'), app), ElementsAre("succeeded"));
   EXPECT_EQ(reading_traces{whole}.spans_named(sha('b'), "roll out Deployment web"), 1);
   EXPECT_EQ(reading_traces{part}.spans_named(sha('b'), "roll out Deployment web"), 0);
+}
+
+TEST(outage_of_the_watch, does_not_hide_that_a_source_went_away_from_a_commit_and_came_back) {
+  auto world = settled_cluster();
+  auto from = world.facts.size();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'));
+  world.wait(60s);
+  world.fetch(git, at('a'));
+  auto key = sha('a') + '@' + to_rfc3339(world.state(git).artifact->last_update);
+  world.run(app, at('a'));
+  auto traces = traces_of(test::seen_with_outage(world.facts, from, world.facts.size()));
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), app), ElementsAre("succeeded"));
+  EXPECT_EQ(reading_traces{traces}.trace(sha('b')), nullptr); // nothing shows it any more
+  for (const auto& each : traces)
+    EXPECT_TRUE(each.change_key == sha('a') || each.change_key == key) << each.change_key;
+}
+
+TEST(outage_of_the_watch, leaves_open_how_a_rollout_ended_that_the_next_one_followed_meanwhile) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.own(web, app);
+    world.state(web).workload = workload_state{1, 0, 0, 0, 0, {"ghcr.io/acme/web:1.2"}};
+    world.patch(web);
+  });
+  auto from = world.facts.size();
+  world.patch(web, [](object_state& state) {
+    state.observed_generation = 1;
+    state.workload = workload_state{1, 1, 1, 1, 1, {"ghcr.io/acme/web:1.2"}};
+  });
+  world.wait(60s);
+  world.fetch(git, at('c'));
+  world.run(app, at('c'), [&] { world.change_spec(web); });
+  auto traces = traces_of(test::seen_with_outage(world.facts, from, world.facts.size()));
+  int rollouts = 0;
+  for (const auto& each : reading_traces{traces}.trace(sha('b'))->spans)
+    if (each.text("flux.span.kind") == "workload") {
+      ++rollouts;
+      EXPECT_EQ(each.text("flux.outcome"), "incomplete");
+      EXPECT_EQ(each.text("flux.reason"), "NotSeen");
+    }
+  EXPECT_EQ(rollouts, 1);
+}
+
+TEST(outage_of_the_watch, does_not_give_a_prune_that_it_hid_to_the_apply_before_it) {
+  auto world = settled_cluster();
+  auto pruned = object("Kustomization", "pruned");
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.own(pruned, app);
+    world.patch(pruned);
+    world.state(app).inventory.push_back(pruned);
+  });
+  auto from = world.facts.size();
+  world.wait(60s);
+  world.fetch(git, at('c'));
+  world.run(app, at('c'), [&] {
+    world.state(app).inventory.clear();
+    world.remove(pruned);
+  });
+  auto traces = traces_of(test::seen_with_outage(world.facts, from, world.facts.size()));
+  for (const auto& each : traces)
+    EXPECT_EQ(reading_traces{traces}.spans_named(each.change_key, "delete Kustomization pruned"), 0);
+  EXPECT_NE(reading_traces{traces}.outcome(sha('c')), "incomplete"); // it is known to be gone
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 // judge.
 
 #include "tests/support/live_replay.hpp"
+#include "tests/support/outage.hpp"
 #include "tests/support/recording.hpp"
 #include "tests/support/restart.hpp"
 #include "tests/trace/otlp_json.hpp"
@@ -38,8 +39,8 @@ void print_tree(const tc::completed_trace& trace) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--restart LINE] [--live] "
-                 "[--late KIND SECONDS] [--tree]\n";
+    std::cerr << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--restart LINE] "
+                 "[--outage FROM TO] [--live] [--late KIND SECONDS] [--tree]\n";
     return 2;
   }
   std::vector<tc::observation_ptr> facts = tc::test::load_stream(argv[1]);
@@ -58,6 +59,9 @@ int main(int argc, char** argv) {
       tree = true;
     } else if (std::strcmp(argv[at], "--restart") == 0 && at + 1 < argc) {
       facts = tc::test::seen_after_restart(facts, std::stoull(argv[++at]));
+    } else if (std::strcmp(argv[at], "--outage") == 0 && at + 2 < argc) {
+      auto from = std::stoull(argv[++at]);
+      facts = tc::test::seen_with_outage(facts, from, std::stoull(argv[++at]));
     } else if (std::strcmp(argv[at], "--no-objects") == 0) {
       std::erase_if(facts, [](const tc::observation_ptr& each) { return each->state.has_value(); });
     } else if (std::strcmp(argv[at], "--no-events") == 0) {
