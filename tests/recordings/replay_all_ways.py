@@ -49,11 +49,12 @@ def main():
                 wrong.append(way)
                 print(f"{way}: replay ended with status {replay.returncode}\n{replay.stdout}")
                 continue
-            judged = subprocess.run([sys.executable, "-B", os.path.join(HERE, "check-truth"), folder, output], stdout=subprocess.PIPE,
-                                    stderr=subprocess.STDOUT, text=True, check=False)
-            print(f"{way}: {judged.stdout}", end="")
-            if judged.returncode != 0:
-                wrong.append(way)
+            for judge in ("check-truth", "check-details"):
+                judged = subprocess.run([sys.executable, "-B", os.path.join(HERE, judge), folder, output], stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, check=False)
+                print(f"{way}: {judged.stdout}", end="")
+                if judged.returncode != 0:
+                    wrong.append(f"{way}, by {judge}")
             outputs[way] = spans_of(output)
     if outputs.get("at the end") != outputs.get("shuffled"):
         wrong.append("at the end and shuffled differ")

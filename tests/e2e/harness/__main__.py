@@ -7,8 +7,9 @@ import signal
 import sys
 import tempfile
 
+from .hard_cases import CASES
 from .report import Report
-from .scenarios import commits, definitions, failures, faults, recording
+from .scenarios import commits, definitions, failures, faults, hard_cases, recording
 from .world import World
 
 # In the order in which they run; each leaves the cluster usable for the next, and later ones use the traces of earlier ones.
@@ -20,6 +21,7 @@ SCENARIOS = {
     "faults": ("no fault loses a trace or doubles one", faults.all_faults),
     "provider": ("a missing Provider shows, heals, and loses nothing", failures.missing_provider),
     "validation": ("a wrong Trace is refused, the proposal's examples are not", failures.validation),
+    "hard-cases": ("hard cases that the bundled recordings lack are true, live and replayed", hard_cases.play_and_judge),
     "definitions": ("definitions, RBAC and examples hold on a real API server", definitions.definitions),
     "shutdown": ("the books balance and SIGTERM drains", commits.shutdown),
 }
@@ -33,6 +35,8 @@ def main():
     parser.add_argument("--binary", help="the program under test (default build/trace-controller)")
     parser.add_argument("--keep", action="store_true", help="keep the working folder with all logs")
     parser.add_argument("--only", action="append", choices=list(SCENARIOS), help="run this scenario (and the set-up); may be repeated")
+    parser.add_argument("--case", action="append", choices=list(CASES), help="of the hard cases play this one; may be repeated")
+    parser.add_argument("--bundle", metavar="DIR", help="pack the recordings of the hard cases into this folder")
     options = parser.parse_args()
     binary = os.path.abspath(options.binary or os.path.join(options.repository, "build", "trace-controller"))
     if not os.access(binary, os.X_OK):
@@ -45,7 +49,8 @@ def main():
         signal.signal(number, lambda *_: sys.exit(1))
     work = tempfile.mkdtemp(prefix="trace-controller-e2e-")
     report = Report()
-    world = World(options.repository, options.programs, binary, work, report)
+    world = World(options.repository, options.programs, binary, work, report, ["hard-" + name for name in CASES])
+    world.chosen_cases, world.bundle = options.case, options.bundle and os.path.abspath(options.bundle)
     try:
         world.start()
         for name, (title, function) in SCENARIOS.items():

@@ -11,10 +11,13 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import tarfile
 import threading
 import time
 import urllib.request
+
+import yaml
 
 from .network import serve
 from .waiting import Refused
@@ -81,28 +84,46 @@ class StandInSource:
 
         self._server, self.port = serve(Handler)
         self._repositories = {}  # (namespace, name) -> sha of the latest commit
+        self._contents = {}  # (kind, namespace, name) -> (revision, files) of what it has fetched
         self._charts = {}  # chart name -> {version: bytes}
         self._chart_thread = None
 
     # --- Git ---------------------------------------------------------------------------------------------------------
 
-    def commit(self, namespace, name, files, message, patience=60.0):
+    def commit(self, namespace, name, files, message, patience=60.0, ref="main"):
         """Lets the GitRepository namespace/name fetch a new commit with these files. Returns the Commit.
 
         The object must exist. An API server that is away is waited for, as source-controller would retry.
         """
         at = utc()
         parent = self._repositories.get((namespace, name), "")
-        sha = hashlib.sha1(json.dumps([parent, files, message, at.isoformat()], sort_keys=True).encode()).hexdigest()
-        revision = f"main@sha1:{sha}"
-        data = tarball(files)
-        path = f"gitrepository/{namespace}/{name}/{sha}.tar.gz"
+        sha = hashlib.sha1(json.dumps([namespace, parent, files, message, at.isoformat()], sort_keys=True).encode()).hexdigest()
+        commit = Commit(sha, f"{ref}@sha1:{sha}", f"sha1:{sha}", message, at)
+        self.fetch(namespace, name, commit, files, patience)
+        return commit
+
+    def fetch(self, namespace, name, commit, files, patience=60.0):
+        """Lets the GitRepository namespace/name fetch this commit, which another one may have fetched before."""
+        data, path = tarball(files), f"gitrepository/{namespace}/{name}/{commit.sha}.tar.gz"
         self._blobs[path] = data
-        self._publish("GitRepository", namespace, name, path, revision, data, f"stored artifact for revision '{revision}'", "NewArtifact",
-                      "Succeeded", f"new upstream revision '{revision}'", "NewRevision",
-                      f"stored artifact for commit '{message.splitlines()[0][:50]}'", {}, patience)
-        self._repositories[(namespace, name)] = sha
-        return Commit(sha, revision, f"sha1:{sha}", message, at)
+        self._publish("GitRepository", namespace, name, path, commit.revision, data, f"stored artifact for revision '{commit.revision}'",
+                      "NewArtifact", "Succeeded", f"new upstream revision '{commit.revision}'", "NewRevision",
+                      f"stored artifact for commit '{commit.message.splitlines()[0][:50]}'", {}, patience)
+        self._repositories[(namespace, name)] = commit.sha
+        self._contents[("GitRepository", namespace, name)] = (commit.revision, files)
+
+    # --- other sources -----------------------------------------------------------------------------------------------
+
+    def fill_bucket(self, namespace, name, files, patience=60.0):
+        """Lets the Bucket namespace/name fetch these files. Returns what it fetched, as a Commit whose hash is that of the content."""
+        digest = hashlib.sha256(json.dumps([namespace, files], sort_keys=True).encode()).hexdigest()
+        revision, data, path = f"sha256:{digest}", tarball(files), f"bucket/{namespace}/{name}/{digest}.tar.gz"
+        self._blobs[path] = data
+        message = f"stored artifact with {len(files)} fetched files from 'manifests' bucket"
+        self._publish("Bucket", namespace, name, path, revision, data, f"stored artifact: revision '{revision}'", "NewArtifact", "Succeeded",
+                      f"new upstream revision '{revision}'", "NewRevision", message, {}, patience)
+        self._contents[("Bucket", namespace, name)] = (revision, files)
+        return Commit(digest, revision, revision, message, utc())
 
     # --- charts ------------------------------------------------------------------------------------------------------
 
@@ -125,7 +146,7 @@ class StandInSource:
                     if not repository.get("status", {}).get("artifact"):
                         self._publish_index(repository)
                 for chart in self._client.list("HelmChart")["items"]:
-                    if chart.get("status", {}).get("observedGeneration") != chart["metadata"]["generation"]:
+                    if self._is_behind(chart):
                         self._publish_chart(chart)
             except (OSError, Refused, ValueError):
                 pass  # the API server is away: the next round sees the same
@@ -141,14 +162,44 @@ class StandInSource:
                       "NewArtifact", "Succeeded", f"new index revision '{revision}'", "NewRevision",
                       f"stored fetched index of size {len(data)}B from '{repository['spec']['url']}'", {}, 5.0)
 
+    def _source_of(self, chart):
+        """Revision and files of the GitRepository or Bucket that holds this chart; (None, None) for a chart of a HelmRepository."""
+        reference = chart["spec"]["sourceRef"]
+        return self._contents.get((reference["kind"], chart["metadata"]["namespace"], reference["name"]), (None, None))
+
+    def _is_behind(self, chart):
+        status, revision = chart.get("status", {}), self._source_of(chart)[0]
+        if not revision and chart["spec"]["sourceRef"]["kind"] != "HelmRepository":
+            return False  # its source has nothing yet
+        return status.get("observedGeneration") != chart["metadata"]["generation"] or (
+            revision is not None and status.get("observedSourceArtifactRevision") != revision)
+
     def _publish_chart(self, chart):
         meta, spec = chart["metadata"], chart["spec"]
+        revision, files = self._source_of(chart)
+        if revision:
+            self._package_chart(chart, revision, files)
+            return
         data = self._charts[spec["chart"]][spec["version"]]
         path = f"helmchart/{meta['namespace']}/{meta['name']}/{spec['chart']}-{spec['version']}.tgz"
         self._blobs[path] = data
         message = f"pulled '{spec['chart']}' chart with version '{spec['version']}'"
         self._publish("HelmChart", meta["namespace"], meta["name"], path, spec["version"], data, message, "ChartPullSucceeded",
                       "ChartPullSucceeded", message, "NewChart", message, {"observedChartName": spec["chart"]}, 5.0)
+
+    def _package_chart(self, chart, revision, files):
+        """Packages a chart that lies in a repository, as the strategy Revision does: the version names the source's revision."""
+        meta, folder = chart["metadata"], os.path.normpath(chart["spec"]["chart"]) + "/"
+        inside = {path[len(folder):]: text for path, text in files.items() if path.startswith(folder)}
+        facts = yaml.safe_load(inside["Chart.yaml"])
+        name, version = facts["name"], f"{facts['version']}+{revision.rsplit(':', 1)[1][:12]}"
+        inside["Chart.yaml"] = yaml.safe_dump({**facts, "version": version})
+        data = tarball({f"{name}/{path}": text for path, text in inside.items()})
+        path = f"helmchart/{meta['namespace']}/{meta['name']}/{name}-{version}.tgz"
+        self._blobs[path] = data
+        message = f"packaged '{name}' chart with version '{version}'"
+        self._publish("HelmChart", meta["namespace"], meta["name"], path, version, data, message, "ChartPackageSucceeded", "ChartPackageSucceeded",
+                      message, "NewChart", message, {"observedChartName": name, "observedSourceArtifactRevision": revision}, 5.0)
 
     # --- what source-controller does to an object --------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import time
 from .source import stamp, utc
 from .waiting import Refused
 
-HEALTH = "e2e/health"  # annotation of the pod template: "never" keeps that generation unavailable
+HEALTH = "e2e/health"  # annotation of the pod template: "never" keeps that generation unavailable; of a Pod: "never" lets it fail
 
 
 class Workloads:
@@ -35,6 +35,8 @@ class Workloads:
             try:
                 for deployment in self._client.list("Deployment")["items"]:
                     self._advance(deployment)
+                for pod in self._client.list("Pod")["items"]:
+                    self._end(pod)
             except (OSError, Refused, ValueError):
                 pass  # the API server is away or the object moved on: the next round sees the present state
 
@@ -53,6 +55,16 @@ class Workloads:
         if never or (meta["namespace"], meta["name"]) in self._held or time.monotonic() - started < self._rollout:
             return
         self._patch(deployment, self._available(generation, replicas, meta["name"]))
+
+    def _end(self, pod):
+        """A Pod runs for a while and ends as its annotation says: the Pods of this cluster are tests of Helm releases."""
+        meta, phase = pod["metadata"], pod.get("status", {}).get("phase", "Pending")
+        if phase == "Pending":
+            self._seen[(meta["uid"], 0)] = time.monotonic()
+            self._client.patch_status("Pod", meta["namespace"], meta["name"], {"phase": "Running"})
+        elif phase == "Running" and time.monotonic() - self._seen.setdefault((meta["uid"], 0), time.monotonic()) >= self._rollout:
+            good = (meta.get("annotations") or {}).get(HEALTH) != "never"
+            self._client.patch_status("Pod", meta["namespace"], meta["name"], {"phase": "Succeeded" if good else "Failed"})
 
     def _patch(self, deployment, status):
         meta = deployment["metadata"]

@@ -22,13 +22,14 @@ WORKLOADS = "apps"  # of what they apply
 
 
 class World:
-    def __init__(self, repository, programs, binary, work, report):
+    def __init__(self, repository, programs, binary, work, report, endpoints=()):
         self.repository, self.programs, self.work, self.report = repository, programs, work, report
         self.logs = os.path.join(work, "logs")
         os.makedirs(self.logs)
         self.supervisor = Supervisor(self.logs)
         self.subject = Subject(binary, self.supervisor, work)
         self._closers = []
+        self._endpoints = endpoints  # further endpoints of the Collector, each with a file of its own
         self._snapshots = 0
 
     def start(self):
@@ -39,7 +40,7 @@ class World:
         self.admin = self.control_plane.admin()
         say("starting Jaeger and the OpenTelemetry Collector")
         self.jaeger = Jaeger(self.supervisor, self.programs)
-        self.collector = Collector(self.supervisor, self.programs, self.work, self.jaeger, ["main", "late"])
+        self.collector = Collector(self.supervisor, self.programs, self.work, self.jaeger, ["main", "late", *self._endpoints])
         say("installing the CRDs")
         install_crds(self.admin, flux_crds(self.programs))
         crds = sorted(glob.glob(os.path.join(self.repository, "deploy", "crds*", "*.yaml")))

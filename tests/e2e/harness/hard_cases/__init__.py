@@ -1,0 +1,18 @@
+"""Hard cases that no bundled recording shows, each played in a namespace of its own, recorded, and written down with its truth."""
+
+from . import helm, kustomizations
+
+# name -> (what plays it, whether it must run alone because it hurts a controller)
+CASES = {
+    "helm-rollback": (helm.upgrade_rolled_back, False),
+    "helm-uninstall": (helm.install_uninstalled, False),
+    "helm-test": (helm.tested, False),
+    "helm-drift": (helm.drift_corrected, False),
+    "chart-in-git": (helm.chart_in_git, False),
+    "chart-in-bucket": (helm.chart_in_bucket, False),
+    "helm-suspended": (helm.release_slept, False),
+    "depends-across-sources": (kustomizations.depends_across_sources, False),
+    "made-anew": (kustomizations.made_anew, False),
+    "tag-moved-back": (kustomizations.tag_moved_back, False),
+    "bucket": (kustomizations.from_bucket, False),
+}
