@@ -35,6 +35,11 @@ bool is_remediation(std::string_view reason) {
   return reason.starts_with("Rollback") || reason.starts_with("Uninstall");
 }
 
+/// The action is done, and Ready stays Unknown, since a later second, until the release's tests have run.
+bool awaits_tests(const condition& ready) {
+  return ready.status == "Unknown" && ready.reason == "AwaitingTests";
+}
+
 bool is_wait(const condition& ready) {
   return ready.is_false() && (ready.reason == "DependencyNotReady" || ready.reason == "SourceNotReady");
 }
@@ -70,7 +75,7 @@ public:
         act(state, action, ready, *reconciling, here);
       if (ready && ready->status != "Unknown")
         conclude(state, *ready, reconciling, here);
-      else
+      else if (!ready || !awaits_tests(*ready))
         note_releases(state); // those before the attempt
     }
     last_version_ = here.version;
@@ -153,15 +158,22 @@ private:
     bool unknown = ready && ready->status == "Unknown";
     if (begins_attempt(action) && unknown) {
       // Ready turns Unknown with the start; while it stays so with the same second it is the same attempt.
-      if (!running_ || current().action != action || current().start_second != ready->last_transition) {
+      bool tests_next = awaits_tests(*ready);
+      bool same = running_ && current().action == action &&
+                  (tests_next ? action_second_ == reconciling.last_transition
+                              : current().start_second == ready->last_transition);
+      if (!same) {
         if (running_)
           interrupt("Interrupted");
-        start(here, here.live, action);
-        current().start_second = ready->last_transition;
+        start(here, here.live && !tests_next, action);
+        current().start_second = tests_next ? reconciling.last_transition : ready->last_transition;
         current().phases.push_back({"helm " + action, here, {}, {}, {}, {}});
+        action_second_ = reconciling.last_transition;
       }
       current().last = here;
       note_inputs(state);
+      if (tests_next)
+        end_phase(here, "succeeded", ready->message);
       return;
     }
     if (!follows_attempt(action) || out_.attempts.empty())
@@ -332,7 +344,7 @@ private:
   timestamp taken_until_;  ///< of the latest release that is an attempt's
   std::optional<duration> known_duration_;
   std::optional<duration> duration_before_;
-  timestamp action_second_;
+  timestamp action_second_; ///< since when Reconciling names the latest action
   std::optional<condition> concluded_;
 };
 
