@@ -154,6 +154,8 @@ timestamp start_second_of(const attempt& of) {
     return std::max(of.start_second, of.recorded_second - *of.reported);
   if (is_known(of.start_second))
     return of.start_second;
+  if (is_known(of.deployed_second) && of.reason.starts_with("Test"))
+    return of.deployed_second; // the tests come after what its controller measured
   if (of.reported && is_known(of.outcome_second))
     return of.outcome_second - *of.reported;
   return of.outcome_second;

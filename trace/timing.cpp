@@ -25,7 +25,11 @@ bool arrived_in_time(const moment& seen, timestamp written) {
 /// the nanosecond of its making.
 void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
   bool helm = of.object.kind == "HelmRelease";
-  auto reported = of.reported;
+  // What helm-controller measured is the action alone, and its tests come after it.
+  bool tested = helm && of.reason.starts_with("Test");
+  std::optional<duration> reported;
+  if (!tested)
+    reported = of.reported;
   if (finish)
     reported = finish_duration(finish->text);
   auto decided = of.decided.version != 0       ? time_of(helm ? of.decided : of.last, of.outcome_second)
@@ -43,8 +47,12 @@ void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
   of.end = decided;
   if (reported)
     of.start = decided - *reported;
+  else if (tested && of.reported && !of.phases.empty() && of.phases.front().end.live)
+    of.start = of.phases.front().end.at - *of.reported;
   else if (of.first.live && of.first.version < of.last.version)
     of.start = time_of(of.first, of.start_second);
+  else if (tested && is_known(of.deployed_second))
+    of.start = std::min(of.deployed_second, decided);
   else
     of.start = is_known(of.start_second) ? std::min(of.start_second, decided) : decided;
   // A remediation or test comes after the action that was measured.

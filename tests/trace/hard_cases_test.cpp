@@ -620,6 +620,40 @@ TEST(release, whose_test_fails_has_one_failed_run_with_the_test_in_it) {
   EXPECT_EQ(read.spans_named(sha('b'), "helm test"), 1);
 }
 
+TEST(release, that_awaits_its_tests_is_still_in_its_first_attempt) {
+  for (bool good : {true, false}) {
+    auto world = cluster_with_release();
+    world.fetch(git, at('b'));
+    world.run(app, at('b'), [&] { world.change_spec(rel); });
+    world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+    world.wait(5200ms);
+    // As helm-controller writes it: Ready stays Unknown, with the second of the end of the upgrade.
+    world.patch(rel, [&](object_state& state) {
+      cluster::set_condition(state, "Ready", "Unknown", "AwaitingTests", "upgrade succeeded", world.second());
+    });
+    world.patch(rel, [&](object_state& state) { state.last_action_duration = 5200ms; });
+    world.patch(rel, [&](object_state& state) {
+      cluster::set_condition(state, "Reconciling", "True", "Progressing",
+                             "Running 'test' action with timeout of 30s", world.second());
+    });
+    world.wait(4s);
+    auto* reason = good ? "TestSucceeded" : "TestFailed";
+    world.patch(rel, [&](object_state& state) {
+      cluster::set_condition(state, "Ready", good ? "True" : "False", reason, "tests", world.second());
+    });
+    auto traces = world.traces();
+    reading_traces read{traces};
+    EXPECT_THAT(read.runs(sha('b'), rel), ElementsAre(good ? "succeeded" : "failed TestFailed"));
+    EXPECT_EQ(read.spans_named(sha('b'), "helm upgrade"), 1);
+    EXPECT_EQ(read.spans_named(sha('b'), "helm test"), 1);
+    for (const auto& trace : traces)
+      for (const auto& each : trace.spans)
+        if (each.name == "helm upgrade" && trace.change_key == sha('b')) {
+          EXPECT_LE(std::chrono::abs(each.end - each.start - 5200ms), 1s) << good;
+        }
+  }
+}
+
 TEST(release, with_a_corrected_drift_or_a_forced_upgrade_has_no_further_run) {
   auto world = cluster_with_release();
   world.patch(rel, [&](object_state& state) {
