@@ -56,11 +56,14 @@ std::string observation::identity() const {
   result += kind == observation_kind::state     ? 's'
             : kind == observation_kind::deleted ? 'd'
             : kind == observation_kind::event   ? 'e'
+            : notification                      ? 'n'
                                                 : 'p';
   for (const auto* part : {&object.group, &object.kind, &object.namespace_name, &object.name})
     (result += '/') += *part;
   result += ' ';
-  if (!message) {
+  if (notification) {
+    ((result += notification->receiver) += ' ') += notification->event;
+  } else if (!message) {
     ((result += uid) += ' ') += std::to_string(resource_version);
   } else if (kind == observation_kind::event) {
     ((result += message->name) += ' ') += std::to_string(message->count);
@@ -78,6 +81,9 @@ std::size_t observation::byte_size() const {
   if (message)
     result += size_of(message->text) + size_of(message->revision) + size_of(message->digest) +
               size_of(message->name);
+  if (notification)
+    result += size_of(notification->receiver) + size_of(notification->event) + size_of(notification->error) +
+              size_of(notification->revision);
   return result;
 }
 

@@ -21,10 +21,11 @@ namespace tc {
 
 /// Where an observation comes from.
 enum class observation_kind : std::uint8_t {
-  state,   ///< ADDED or MODIFIED of a watched object
-  deleted, ///< DELETED of a watched object; carries its last state
-  event,   ///< a core/v1 Event about an object
-  post,    ///< an HTTP event that a Flux controller sent
+  state,        ///< ADDED or MODIFIED of a watched object
+  deleted,      ///< DELETED of a watched object; carries its last state
+  event,        ///< a core/v1 Event about an object
+  post,         ///< an HTTP event that a Flux controller sent
+  notification, ///< what became of the delivery of an HTTP event to somebody else
 };
 
 /// One entry of status.conditions.
@@ -183,7 +184,25 @@ struct message_fact {
   bool operator==(const message_fact&) const = default;
 };
 
-/// One immutable fact. `state` is set for state and deleted, `message` for event and post.
+/// How the delivery of an event about an object went: by our tee, or, where it failed, by
+/// notification-controller for an Alert.
+struct notification_fact {
+  std::string receiver; ///< "Alert/namespace/name", or the host that the tee delivers to
+  std::string sender;   ///< service.name of who delivered
+  std::string event;    ///< which event it was: equal for two reports of one delivery
+  std::string reason;   ///< of the event; "" where that is not known
+  std::string revision; ///< of the event; "" where that is not known
+  timestamp occurred;   ///< the event's own time. Whole seconds
+  timestamp began;
+  timestamp ended;
+  std::int64_t attempts = 1;
+  std::string error; ///< "" when it was taken
+
+  bool operator==(const notification_fact&) const = default;
+};
+
+/// One immutable fact. `state` is set for state and deleted, `message` for event and post, `notification` for
+/// that.
 struct observation {
   observation_kind kind = observation_kind::state;
   timestamp received_at;
@@ -197,9 +216,11 @@ struct observation {
   std::uint64_t resource_version = 0; ///< of what was observed: the object, or the Event; 0 for a post
   std::optional<object_state> state;
   std::optional<message_fact> message;
+  std::optional<notification_fact> notification;
 
   /// Returns a text that is equal for two observations of the same fact: object and resource version, or
-  /// Event name and count, or for a post its object, reason, message and time.
+  /// Event name and count, or for a post its object, reason, message and time, or for a notification its
+  /// event and receiver.
   std::string identity() const;
   /// Returns about how many bytes of memory it holds.
   std::size_t byte_size() const;

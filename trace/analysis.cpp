@@ -75,6 +75,8 @@ void analysis::read_timelines(const ledger& facts) {
         until = known.states.rbegin()->first;
     for (const auto& [identity, fact] : known.messages)
       line.messages.push_back(fact);
+    for (const auto& [identity, fact] : known.notifications)
+      line.notifications.push_back(fact);
     // Of the last UID: one made anew under the name is alive.
     for (auto each = line.states.rbegin(); each != line.states.rend(); ++each) {
       if (!(*each)->state->deleted && (*each)->kind != observation_kind::deleted)

@@ -20,6 +20,7 @@ namespace tc::trace {
 struct timeline {
   std::vector<observation_ptr> states;
   std::vector<observation_ptr> messages;
+  std::vector<observation_ptr> notifications;
 
   /// Returns the latest state at or before that version, else the first, nullptr without states.
   const observation* at(std::uint64_t version) const;

@@ -73,12 +73,12 @@ completed_trace assemble(const ledger& facts, const std::string& key, const asse
     none.change_key = key;
     return none;
   }
-  return draw({all, options, messages_by_attempt(all)}, key, found->second);
+  return draw({all, options, messages_by_attempt(all), notifications_by_attempt(all)}, key, found->second);
 }
 
 std::vector<completed_trace> assemble_all(const ledger& facts, const assembly_options& options) {
   analysis all{facts, options};
-  drawing_context context{all, options, messages_by_attempt(all)};
+  drawing_context context{all, options, messages_by_attempt(all), notifications_by_attempt(all)};
   std::vector<completed_trace> result;
   for (const auto& [key, change] : all.changes) {
     auto reference = reference_to(all, key, change);

@@ -148,6 +148,9 @@ private:
       for (const auto* each : held)
         for (auto& event : messages_of_content(all_, *each))
           made.events.push_back(std::move(event));
+      for (const auto* each : held)
+        for (const auto& fact : notifications_of_content(all_, *each))
+          draw_notification(*fact, made.id);
       put_content(made, source, first, latest);
     }
     if (is_root) {
@@ -218,9 +221,31 @@ private:
     }
     if (auto found = context_.messages.find(index); found != context_.messages.end())
       made.events = found->second;
+    if (auto found = context_.notifications.find(index); found != context_.notifications.end())
+      for (const auto& fact : found->second)
+        draw_notification(*fact, made.id);
     link_dependencies(made, run);
     draw_wait_before(index, made);
     draw_phases(index, made);
+    out_.spans.push_back(std::move(made));
+  }
+
+  /// The delivery of an event under what the event tells of. It may last longer than that.
+  void draw_notification(const observation& fact, const span_id& under) {
+    const auto& told = *fact.notification;
+    auto made = make(fact.object, "notification", "notify of " + fact.object.kind + ' ' + fact.object.name);
+    made.id = derive_span_id(out_.id, fact.object, "notification/" + fact.identity());
+    made.parent = under;
+    made.kind = span_kind::client;
+    made.service = told.sender;
+    made.start = told.began;
+    made.end = std::max(told.began, told.ended);
+    put(made, "flux.reason", told.reason);
+    put(made, "flux.outcome", told.error.empty() ? "succeeded" : "failed");
+    put(made, "flux.notification.receiver", told.receiver);
+    made.attributes.push_back({"flux.notification.attempts", told.attempts});
+    made.status = told.error.empty() ? span_status::ok : span_status::error;
+    made.status_message = told.error;
     out_.spans.push_back(std::move(made));
   }
 

@@ -14,7 +14,8 @@ namespace tc::trace {
 struct drawing_context {
   const analysis& all;
   const assembly_options& options;
-  std::map<std::size_t, std::vector<span_event>> messages; ///< by attempt
+  std::map<std::size_t, std::vector<span_event>> messages;           ///< by attempt
+  std::map<std::size_t, std::vector<observation_ptr>> notifications; ///< by attempt
 };
 
 /// Returns the source that is the root of the change: the one that had the content first.

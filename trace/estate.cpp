@@ -411,7 +411,7 @@ struct estate::impl {
   static bool may_show_drift(const observation& fact) {
     if (fact.message)
       return is_change_log(fact);
-    const auto* ready = fact.state->find_condition("Ready");
+    const auto* ready = fact.state ? fact.state->find_condition("Ready") : nullptr;
     return ready && ready->is_true();
   }
 

@@ -36,7 +36,7 @@ bool ledger::add(observation_ptr fact) {
   };
   if (fact->kind == observation_kind::state || fact->kind == observation_kind::deleted)
     return put(timeline.states, fact->resource_version);
-  return put(timeline.messages, fact->identity());
+  return put(fact->notification ? timeline.notifications : timeline.messages, fact->identity());
 }
 
 const object_timeline* ledger::find(const object_id& object) const {
@@ -51,6 +51,8 @@ std::vector<observation_ptr> ledger::all() const {
     for (const auto& [version, fact] : timeline.states)
       result.push_back(fact);
     for (const auto& [identity, fact] : timeline.messages)
+      result.push_back(fact);
+    for (const auto& [identity, fact] : timeline.notifications)
       result.push_back(fact);
   }
   return result;

@@ -14,8 +14,9 @@ namespace tc::trace {
 
 /// All that is known of one object, whatever its UIDs.
 struct object_timeline {
-  std::map<std::uint64_t, observation_ptr> states; ///< states and deletions, by resource version
-  std::map<std::string, observation_ptr> messages; ///< Events and posts, by identity
+  std::map<std::uint64_t, observation_ptr> states;      ///< states and deletions, by resource version
+  std::map<std::string, observation_ptr> messages;      ///< Events and posts, by identity
+  std::map<std::string, observation_ptr> notifications; ///< by identity
 };
 
 /// A deletion that only a list implies comes with little but its name. Returns it with what was known of the

@@ -45,6 +45,12 @@ void merge(std::vector<span_event>& events) {
   events = std::move(kept);
 }
 
+/// Whether an event of a source tells of that content: its revision says so, and its time.
+bool is_about(const occurrence& content, const std::string& revision, timestamp at) {
+  return std::find(content.revisions.begin(), content.revisions.end(), revision) != content.revisions.end() &&
+         std::chrono::abs(at - content.updated) <= std::chrono::seconds{2};
+}
+
 bool passes(const analysis& all, const observation& fact) {
   return !all.options.message_filter || all.options.message_filter(fact.message->text);
 }
@@ -66,6 +72,33 @@ std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysi
   return result;
 }
 
+std::map<std::size_t, std::vector<observation_ptr>> notifications_by_attempt(const analysis& all) {
+  std::map<std::size_t, std::vector<observation_ptr>> result;
+  for (const auto& [object, list] : all.attempts_of)
+    for (const auto& fact : all.timelines.at(object).notifications) {
+      // Where the event itself belongs.
+      observation event;
+      event.kind = observation_kind::post;
+      event.object = object;
+      event.received_at = fact->notification->began;
+      event.message.emplace();
+      event.message->revision = fact->notification->revision;
+      event.message->first = event.message->last = fact->notification->occurred;
+      if (auto index = all.attempt_of_message(event); index != no_attempt)
+        result[index].push_back(fact);
+    }
+  return result;
+}
+
+std::vector<observation_ptr> notifications_of_content(const analysis& all, const occurrence& content) {
+  std::vector<observation_ptr> result;
+  if (const auto* line = all.find(content.source))
+    for (const auto& fact : line->notifications)
+      if (is_about(content, fact->notification->revision, fact->notification->occurred))
+        result.push_back(fact);
+  return result;
+}
+
 std::vector<span_event> messages_of_content(const analysis& all, const occurrence& content) {
   std::vector<span_event> result;
   const auto* line = all.find(content.source);
@@ -75,10 +108,7 @@ std::vector<span_event> messages_of_content(const analysis& all, const occurrenc
     const auto& message = *fact->message;
     if (message.count != 1 || !passes(all, *fact))
       continue;
-    if (std::find(content.revisions.begin(), content.revisions.end(), message.revision) ==
-        content.revisions.end())
-      continue;
-    if (std::chrono::abs(message.last - content.updated) <= std::chrono::seconds{2})
+    if (is_about(content, message.revision, message.last))
       result.push_back(event_of(*fact));
   }
   merge(result);

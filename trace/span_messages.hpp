@@ -10,6 +10,12 @@ namespace tc::trace {
 /// Returns the messages produced during each attempt, as span events in the order of time, by attempt.
 std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysis& all);
 
+/// Returns the deliveries of events that were produced during each attempt, by attempt.
+std::map<std::size_t, std::vector<observation_ptr>> notifications_by_attempt(const analysis& all);
+
+/// Returns the deliveries of events about a source's content.
+std::vector<observation_ptr> notifications_of_content(const analysis& all, const occurrence& content);
+
 /// Returns the messages about a source's content.
 std::vector<span_event> messages_of_content(const analysis& all, const occurrence& content);
 

@@ -114,6 +114,7 @@ struct decoder::impl {
       read_event(root, *fact);
       if (log.failed())
         return failed();
+      read_failed_dispatch(*fact);
       if (is_workload_kind(fact->object.kind) || !concerns_us(fact->object.group, fact->object.kind))
         return std::optional<observation_ptr>{};
     } else {

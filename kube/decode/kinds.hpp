@@ -27,6 +27,10 @@ void read_kustomization(const node& root, const object_id& self, object_state& o
 void read_helm_release(const node& root, const object_id& self, object_state& out);
 void read_workload(const node& root, const object_id& self, object_state& out);
 
+/// An Event on an Alert says that an event about another object was not delivered: makes it a notification
+/// about that object. Returns false, and changes nothing, when it says anything else.
+bool read_failed_dispatch(observation& out);
+
 /// Reads a core/v1 Event or events.k8s.io/v1 Event into `out.object` and `out.message`.
 void read_event(const node& root, observation& out);
 void read_post(const node& root, observation& out);

@@ -1,6 +1,7 @@
 // core/v1 Events and the HTTP events of Flux controllers.
 
 #include "kube/decode/kinds.hpp"
+#include "messages/kinds.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -116,6 +117,41 @@ void read_event(const node& root, observation& out) {
   read_metadata_keys(metadata.at("annotations"), out.object.group, read);
   read_origin_in_text(out, read);
   out.message = std::move(read);
+}
+
+bool read_failed_dispatch(observation& out) {
+  if (out.object.kind != "Alert" || out.message->reason != "NotificationDispatchFailed")
+    return false;
+  // "failed to send notification for Kind/namespace/name: what went wrong", also with "dispatch"
+  std::string_view text = out.message->text;
+  constexpr std::string_view mark = " notification for ";
+  auto begin = text.find(mark);
+  if (!text.starts_with("failed to ") || begin == std::string_view::npos)
+    return false;
+  auto subject = text.substr(begin + mark.size());
+  auto colon = subject.find(": ");
+  auto error = colon == std::string_view::npos ? std::string_view{} : subject.substr(colon + 2);
+  subject = subject.substr(0, colon);
+  auto first = subject.find('/');
+  auto last = subject.rfind('/');
+  if (first == std::string_view::npos || first == last)
+    return false;
+  notification_fact told;
+  told.receiver = "Alert/" + out.object.namespace_name + '/' + out.object.name;
+  told.sender = out.message->controller.empty() ? "notification-controller" : out.message->controller;
+  told.event = out.message->name + ' ' + std::to_string(out.message->count);
+  told.occurred = told.began = told.ended = out.message->last;
+  told.attempts = out.message->count;
+  told.error = error.empty() ? "not delivered" : std::string{error};
+  out.object.kind = std::string{subject.substr(0, first)};
+  out.object.group = std::string{usual_group(out.object.kind)};
+  out.object.namespace_name = std::string{subject.substr(first + 1, last - first - 1)};
+  out.object.name = std::string{subject.substr(last + 1)};
+  out.uid.clear();
+  out.kind = observation_kind::notification;
+  out.message.reset();
+  out.notification = std::move(told);
+  return true;
 }
 
 void read_post(const node& root, observation& out) {

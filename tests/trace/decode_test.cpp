@@ -160,6 +160,39 @@ TEST(decode, Events_with_stale_and_combined_ones) {
   EXPECT_EQ(fact->message->exact_first.time_since_epoch().count(), 0x18ba05e5800c0080LL);
 }
 
+TEST(decode, an_Alert_that_could_not_be_told_is_a_notification_about_its_object) {
+  auto event = [](const std::string& reason, const std::string& message) {
+    return R"({"apiVersion":"v1","kind":"Event","metadata":{"name":"slack.18c","namespace":"flux-system","resourceVersion":"9"},
+      "involvedObject":{"apiVersion":"notification.toolkit.fluxcd.io/v1beta3","kind":"Alert","namespace":"flux-system","name":"slack"},
+      "type":"Warning","count":3,"reason":")" +
+           reason + R"(","message":")" + message +
+           R"(","source":{"component":"notification-controller"},"lastTimestamp":"2026-01-02T03:04:05Z"})";
+  };
+  kube::decoder decoder;
+  auto read = decoder.decode_object(
+      "ADDED",
+      event("NotificationDispatchFailed",
+            "failed to send notification for Kustomization/flux-system/apps: postMessage failed: 503"),
+      {}, false);
+  ASSERT_TRUE(read && *read);
+  const auto& fact = ***read;
+  EXPECT_EQ(fact.kind, observation_kind::notification);
+  EXPECT_EQ(fact.object, (object_id{"kustomize.toolkit.fluxcd.io", "Kustomization", "flux-system", "apps"}));
+  EXPECT_FALSE(fact.message);
+  EXPECT_EQ(fact.notification->receiver, "Alert/flux-system/slack");
+  EXPECT_EQ(fact.notification->attempts, 3);
+  EXPECT_EQ(fact.notification->error, "postMessage failed: 503");
+  EXPECT_EQ(to_rfc3339(fact.notification->ended), "2026-01-02T03:04:05Z");
+  for (const auto& [reason, message] :
+       {std::pair{"InvalidConfig", "failed to send notification for Kustomization/a/b: x"},
+        std::pair{"NotificationDispatchFailed", "something else"},
+        std::pair{"NotificationDispatchFailed", "failed to send notification for nobody"}}) {
+    auto other = decoder.decode_object("ADDED", event(reason, message), {}, false);
+    ASSERT_TRUE(other) << message;
+    EXPECT_FALSE(*other) << message;
+  }
+}
+
 TEST(decode, Events_of_the_newer_API) {
   auto fact =
       read(R"({"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{"name":"x","resourceVersion":"7"},

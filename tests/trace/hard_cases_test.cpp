@@ -873,5 +873,73 @@ TEST(settling, knows_nothing_of_a_change_that_is_not_there) {
   EXPECT_EQ(judge(settled_cluster().ledger(), sha('9'), {}, timestamp{}).reason, settle_reason::unknown);
 }
 
+/// An event about `object` of that time, and how its delivery went.
+observation_ptr delivered(const object_id& object, const std::string& revision, timestamp occurred,
+                          const std::string& error) {
+  auto fact = std::make_shared<observation>();
+  fact->kind = observation_kind::notification;
+  fact->object = object;
+  fact->received_at = occurred + 3s;
+  fact->notification.emplace();
+  fact->notification->receiver = "events.example";
+  fact->notification->sender = "trace-controller";
+  fact->notification->event = "an event";
+  fact->notification->reason = "ReconciliationSucceeded";
+  fact->notification->revision = revision;
+  fact->notification->occurred = std::chrono::floor<std::chrono::seconds>(occurred);
+  fact->notification->began = occurred + 1s;
+  fact->notification->ended = occurred + 3s;
+  fact->notification->attempts = 2;
+  fact->notification->error = error;
+  return fact;
+}
+
+std::vector<const span*> notifications_in(const completed_trace& trace) {
+  std::vector<const span*> result;
+  for (const auto& each : trace.spans)
+    if (each.text("flux.span.kind") == "notification")
+      result.push_back(&each);
+  return result;
+}
+
+TEST(notifications, hang_under_the_run_or_the_source_that_their_event_tells_of) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  auto fetched = world.now;
+  world.run(app, at('b'));
+  auto applied = world.now;
+  world.wait(60s);
+  world.facts.push_back(delivered(git, at('b'), fetched, ""));
+  world.facts.push_back(delivered(app, at('b'), applied, "HTTP status 500"));
+  for (const auto& trace : world.traces()) {
+    auto found = notifications_in(trace);
+    if (trace.change_key != sha('b')) {
+      EXPECT_THAT(found, IsEmpty());
+      continue;
+    }
+    ASSERT_EQ(found.size(), 2U);
+    for (const auto* each : found) {
+      auto above = std::find_if(trace.spans.begin(), trace.spans.end(),
+                                [&](const span& other) { return other.id == each->parent; });
+      ASSERT_NE(above, trace.spans.end());
+      EXPECT_EQ(above->text("k8s.resource.name"), each->text("k8s.resource.name"));
+      EXPECT_EQ(each->end - each->start, 2s);
+      EXPECT_EQ(each->text("flux.notification.receiver"), "events.example");
+      bool failed = each->text("k8s.resource.name") == "app";
+      EXPECT_EQ(each->text("flux.outcome"), failed ? "failed" : "succeeded");
+      EXPECT_EQ(each->status, failed ? span_status::error : span_status::ok);
+      EXPECT_EQ(each->status_message, failed ? "HTTP status 500" : "");
+    }
+    EXPECT_EQ(trace.outcome, "succeeded"); // the change itself went well
+  }
+}
+
+TEST(notifications, of_no_run_are_in_no_trace) {
+  auto world = settled_cluster();
+  world.facts.push_back(delivered(object("Kustomization", "stranger"), at('a'), world.now, ""));
+  for (const auto& trace : world.traces())
+    EXPECT_THAT(notifications_in(trace), IsEmpty());
+}
+
 } // namespace
 } // namespace tc::trace
