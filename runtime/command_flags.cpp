@@ -91,6 +91,9 @@ flag_table flags_of(run_options& to, raw_values& raw) {
        bind_text(to.events_hmac_key_file)});
   out.push_back({"Servers", "events-token-file", "FILE", "Take only events that come with this bearer token.",
                  bind_text(to.events_token_file)});
+  out.push_back({"Servers", "forward-events-to", "URL",
+                 "Forward every received event to this URL, usually notification-controller's.",
+                 bind_text(to.forward_events_to)});
   add_logging(out, to.logging);
   out.push_back(
       {"Process", "config", "FILE",

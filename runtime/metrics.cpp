@@ -98,6 +98,9 @@ metrics::metrics()
       events_received(make_counter<2>(*registry_, "events_received_total",
                                       "HTTP events received at --events-addr, by answer and reason.",
                                       {"code", "reason"})),
+      events_forwarded(make_counter<1>(*registry_, "events_forwarded_total",
+                                       "HTTP events for --forward-events-to, by what became of them.",
+                                       {"outcome"})),
       watch_state(
           make_gauge<1>(*registry_, "watch_state", "1 while the watch of a resource is open.", {"resource"})),
       watch_restarts(make_counter<2>(*registry_, "watch_restarts_total", "Watches begun anew, by cause.",

@@ -184,6 +184,15 @@ std::optional<std::string> settle(run_options& options, const raw_values& raw, c
       return std::string{"--"} + name +
              " is of no use without --events-addr; give the address, or leave it out";
   }
+  if (!options.forward_events_to.empty()) {
+    if (!options.forward_events_to.starts_with("http://") &&
+        !options.forward_events_to.starts_with("https://"))
+      return "--forward-events-to " + in_quotes(without_credentials(options.forward_events_to)) +
+             " is no HTTP URL; use http:// or https://";
+    if (!options.events_address)
+      return std::string{
+          "--forward-events-to is of no use without --events-addr; give the address, or leave it out"};
+  }
   if (options.pool.export_batch_bytes > options.pool.exporter_queue_bytes)
     return std::string{
         "--export-batch-bytes is more than --exporter-queue-bytes holds; lower the first or raise the "

@@ -63,6 +63,7 @@ struct run_options {
   std::optional<listen_address> events_address;                             ///< nothing = off
   std::string events_hmac_key_file; ///< "" = no signature is asked for
   std::string events_token_file;    ///< "" = no bearer token is asked for
+  std::string forward_events_to;    ///< "" = events are not forwarded
   logging_options logging;
   duration shutdown_timeout = std::chrono::seconds{8};
   std::string config_file; ///< "" = none

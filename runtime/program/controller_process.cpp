@@ -13,6 +13,7 @@
 #include "runtime/program/cluster_feed.hpp"
 #include "runtime/program/cluster_writer.hpp"
 #include "runtime/program/event_intake.hpp"
+#include "runtime/program/event_tee.hpp"
 #include "runtime/program/liveness.hpp"
 #include "runtime/program/observers.hpp"
 #include "runtime/program/provider_registry.hpp"
@@ -124,6 +125,7 @@ struct controller_process::impl {
   void arm_tick();
   void arm_flush();
   void take_events();
+  void start_tee();
   tl::expected<void, std::string> start_intake();
   void arm_patience(std::chrono::seconds wait);
 
@@ -156,6 +158,7 @@ struct controller_process::impl {
   std::unique_ptr<http_server> health_server;
   std::unique_ptr<http_server> metrics_server;
   std::unique_ptr<event_intake> intake; ///< null without --events-addr
+  std::unique_ptr<event_tee> tee;       ///< null without --forward-events-to; on the loop's thread
   std::unique_ptr<http_server> events_server;
 
   std::mutex mutex;
@@ -414,6 +417,26 @@ void controller_process::impl::take_events() {
   caf::anon_send(root, observe_atom_v, std::move(batch), wall_clock());
 }
 
+void controller_process::impl::start_tee() {
+  event_tee::settings with;
+  with.url = options.forward_events_to;
+  with.send = [this](http_request request) { loop.submit(std::move(request)); };
+  with.later = [this](duration wait, std::function<void()> then) { loop.after(wait, std::move(then)); };
+  with.clock = wall_clock;
+  with.random = random;
+  with.counted = [this](const std::string& outcome) {
+    counters.events_forwarded.add(1, outcome);
+    if (outcome == "gave_up" || outcome == "overflow" || outcome == "refused")
+      log.error("an HTTP event was not forwarded", {{"outcome", outcome}});
+  };
+  with.told = [this](observation_ptr fact) {
+    auto batch = std::make_shared<observation_batch>();
+    batch->push_back(std::move(fact));
+    caf::anon_send(root, observe_atom_v, observation_batch_ptr{std::move(batch)}, wall_clock());
+  };
+  tee = std::make_unique<event_tee>(std::move(with));
+}
+
 tl::expected<void, std::string> controller_process::impl::start_intake() {
   event_intake::settings take;
   take.hmac_key_file = options.events_hmac_key_file;
@@ -422,6 +445,19 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
   take.answered = [this](int status, const std::string& reason) {
     counters.events_received.add(1, std::to_string(status), reason);
   };
+  if (!options.forward_events_to.empty()) {
+    start_tee();
+    take.accepted = [this](const server_request& request, const observation_ptr& fact) {
+      auto event = std::make_shared<forwarded_event>();
+      for (const auto& [name, value] : request.headers)
+        if (name == "content-type" || name == "x-signature" || name == "gotk-component" ||
+            (name == "authorization" && options.events_token_file.empty()))
+          event->headers.push_back(name + ": " + value);
+      event->body = request.body;
+      event->fact = fact;
+      loop.post([this, event] { tee->forward(std::move(*event)); });
+    };
+  }
   take.broken = [this](const std::string& problem) {
     counters.decode_errors.add(1, "HTTP event");
     log.error("an HTTP event cannot be read and is refused", {{"error", problem}});

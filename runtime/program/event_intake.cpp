@@ -109,9 +109,11 @@ server_response event_intake::decide(const server_request& request, std::string&
   }
   if (!*decoded) { // of a kind that we do not follow
     reason = "not_followed";
+    if (with_.accepted)
+      with_.accepted(request, nullptr);
     return status_only(202);
   }
-  std::lock_guard guard{mutex_};
+  std::unique_lock guard{mutex_};
   if (waiting_->size() >= with_.most_waiting) {
     reason = "full";
     auto out = status_only(503);
@@ -119,7 +121,10 @@ server_response event_intake::decide(const server_request& request, std::string&
     return out;
   }
   reason = "accepted";
-  waiting_->push_back(std::move(**decoded));
+  waiting_->push_back(**decoded);
+  guard.unlock();
+  if (with_.accepted)
+    with_.accepted(request, **decoded);
   return status_only(202);
 }
 

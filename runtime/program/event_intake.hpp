@@ -30,6 +30,9 @@ public:
     std::size_t most_waiting = 65'536;
     /// Told of each answer: its HTTP status and why, in a word. On the server's thread. Optional.
     std::function<void(int status, const std::string& reason)> answered;
+    /// Gets each event that is answered 202, before the answer; `fact` is null when it is about a kind that
+    /// is not followed. Must not wait. Optional.
+    std::function<void(const server_request&, const observation_ptr& fact)> accepted;
     /// Told of what cannot be read, without any of its text but the place. Optional.
     std::function<void(const std::string& problem)> broken;
   };

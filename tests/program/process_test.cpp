@@ -338,6 +338,51 @@ TEST_F(process_test, flux_s_http_events_are_in_the_trace) {
   EXPECT_THAT(program->log(), Not(HasSubstr(planted)));
 }
 
+TEST_F(process_test, events_are_forwarded_and_how_that_went_is_in_the_trace) {
+  scripted_server backend{[](const scripted_request&) { return accepted(); }};
+  std::atomic<int> asked = 0;
+  scripted_server notifier{[&](const scripted_request&) {
+    return scripted_response::json("", ++asked == 1 ? 503 : 202); // away for a moment
+  }};
+  start(backend.url(), {"--events-addr=127.0.0.1:0", "--forward-events-to=" + notifier.url() + "/events"});
+  auto events = program->port_of("--events-addr");
+  ASSERT_GT(events, 0) << program->log();
+  std::vector<json> told;
+  auto objects = first_change(&told);
+  std::vector<std::string> bodies;
+  for (const auto& body : told) {
+    bodies.push_back(body.dump());
+    EXPECT_EQ(
+        post(events, bodies.back(), "Content-Type: application/json\r\nX-Signature: sha256=ab\r\n").first,
+        202);
+  }
+  // All of them, each exactly once but the first.
+  EXPECT_TRUE(notifier.wait_for_requests(told.size() + 1));
+  auto requests = notifier.requests();
+  std::vector<std::string> arrived;
+  for (const auto& request : requests) {
+    EXPECT_EQ(request.path(), "/events");
+    EXPECT_EQ(request.header("x-signature"), "sha256=ab");
+    arrived.push_back(request.body);
+  }
+  std::sort(arrived.begin(), arrived.end());
+  arrived.erase(std::unique(arrived.begin(), arrived.end()), arrived.end());
+  std::sort(bodies.begin(), bodies.end());
+  EXPECT_EQ(arrived, bodies);
+  for (auto& object : objects)
+    api.put(std::move(object));
+  expect_changes(1, 0);
+  EXPECT_THAT(metrics_text(), HasSubstr("events_forwarded_total{outcome=\"retried\"} 1\n"));
+  expect_clean_end();
+  std::string sent;
+  for (const auto& request : backend.requests())
+    sent += request.header("content-encoding") == "gzip" ? unpacked(folder, request.body) : request.body;
+  // Those about a run or the source; an object that waits for others has no run yet.
+  auto about_runs = std::count_if(told.begin(), told.end(),
+                                  [](const json& body) { return body.at("reason") != "DependencyNotReady"; });
+  EXPECT_EQ(count(sent, "flux.notification.receiver"), static_cast<std::size_t>(about_runs));
+}
+
 TEST_F(process_test, a_bad_request_is_dropped_and_counted) {
   expect_refusal(scripted_response::json(R"({"message":"this is no span"})", 400), "400");
 }

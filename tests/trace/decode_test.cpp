@@ -173,7 +173,7 @@ TEST(decode, an_Alert_that_could_not_be_told_is_a_notification_about_its_object)
       "ADDED",
       event("NotificationDispatchFailed",
             "failed to send notification for Kustomization/flux-system/apps: postMessage failed: 503"),
-      {}, false);
+      {}, arrival::live);
   ASSERT_TRUE(read && *read);
   const auto& fact = ***read;
   EXPECT_EQ(fact.kind, observation_kind::notification);
@@ -187,7 +187,7 @@ TEST(decode, an_Alert_that_could_not_be_told_is_a_notification_about_its_object)
        {std::pair{"InvalidConfig", "failed to send notification for Kustomization/a/b: x"},
         std::pair{"NotificationDispatchFailed", "something else"},
         std::pair{"NotificationDispatchFailed", "failed to send notification for nobody"}}) {
-    auto other = decoder.decode_object("ADDED", event(reason, message), {}, false);
+    auto other = decoder.decode_object("ADDED", event(reason, message), {}, arrival::live);
     ASSERT_TRUE(other) << message;
     EXPECT_FALSE(*other) << message;
   }
