@@ -3,6 +3,7 @@
 // attributed.
 
 #include "trace/analysis.hpp"
+#include "trace/change_activity.hpp"
 #include "trace/revision.hpp"
 
 #include <algorithm>
@@ -35,7 +36,7 @@ public:
     for (const auto& each : steps) {
       if (each.rank == 0) {
         adopt(all_.contents[each.index]);
-        contents_by_change_[all_.contents[each.index].change].push_back(each.index);
+        activity_of_[all_.contents[each.index].change].add_content(all_.contents[each.index]);
         continue;
       }
       if (all_.attempts[each.index].object.kind == "HelmRelease")
@@ -43,7 +44,7 @@ public:
       else
         attribute_application(each.index);
       if (const auto& key = all_.attempts[each.index].key; !key.empty())
-        attempts_by_change_[key].push_back(each.index);
+        activity_of_[key].add_attempt(all_.attempts, each.index);
     }
   }
 
@@ -278,7 +279,7 @@ private:
   }
 
   /// An object made by hand once the change had settled does not take part in it.
-  bool created_after_settling(const attempt& run) {
+  bool created_after_settling(const attempt& run) const {
     const auto* line = all_.find(run.object);
     const auto* latest = line ? line->latest() : nullptr;
     if (!latest)
@@ -289,23 +290,11 @@ private:
         created = fact->state->created;
     if (!is_known(created))
       return false;
-    timestamp busy;
-    auto same = contents_by_change_.find(run.key);
-    if (same == contents_by_change_.end())
+    auto change = activity_of_.find(run.key);
+    if (change == activity_of_.end())
       return false;
-    for (auto index : same->second)
-      if (all_.contents[index].updated <= created)
-        busy = std::max(busy, all_.contents[index].updated);
-    if (!is_known(busy))
-      return false; // the content is younger than the object
-    for (auto index : attempts_by_change_[run.key])
-      if (const auto& each = all_.attempts[index]; each.object != run.object) {
-        if (!is_known(each.outcome_second) || (each.result == outcome::failed && each.retry_due))
-          return false; // it is under way still
-        if (each.outcome_second <= created)
-          busy = std::max(busy, each.outcome_second);
-      }
-    return created > busy + all_.options.settle_after;
+    auto busy = change->second.last_busy(all_.attempts, run.object, created);
+    return busy && created > *busy + all_.options.settle_after;
   }
 
   void attribute_release(std::size_t index) {
@@ -518,8 +507,7 @@ private:
   }
 
   analysis& all_;
-  std::map<std::string, std::vector<std::size_t>> contents_by_change_;
-  std::map<std::string, std::vector<std::size_t>> attempts_by_change_;
+  std::map<std::string, change_activity> activity_of_;
   std::map<std::string, std::vector<std::size_t>> contents_by_key_;
   bool inventories_read_ = false;
   std::map<object_id, std::vector<object_id>> appliers_;
