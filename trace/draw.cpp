@@ -20,6 +20,8 @@ class painter {
 public:
   painter(const drawing_context& context, const std::string& key, const change_facts& change)
       : context_(context), all_(context.all), change_(change), key_(key), parents_(context.all, key, change) {
+    for (auto index : change.contents)
+      contents_of_[all_.contents[index].source].push_back(index);
     out_.change_key = key;
     out_.trace_namespace = context.options.trace_namespace;
     out_.trace_name = context.options.trace_name;
@@ -86,6 +88,13 @@ private:
     }
   }
 
+  /// The contents of a source in this change, in their order.
+  const std::vector<std::size_t>& contents_of(const object_id& source) const {
+    static const std::vector<std::size_t> none;
+    auto found = contents_of_.find(source);
+    return found == contents_of_.end() ? none : found->second;
+  }
+
   span_id attempt_id(std::size_t index) const {
     const auto& run = all_.attempts[index];
     return derive_span_id(out_.id, run.object, run.discriminator);
@@ -120,9 +129,8 @@ private:
       return;
     bool is_root = source == out_.root;
     std::vector<const occurrence*> held;
-    for (auto index : change_.contents)
-      if (all_.contents[index].source == source)
-        held.push_back(&all_.contents[index]);
+    for (auto index : contents_of(source))
+      held.push_back(&all_.contents[index]);
     auto made = make(source, "source",
                      source.kind.empty() ? std::string{"unknown source"}
                                          : "reconcile " + source.kind + ' ' + source.name);
@@ -325,8 +333,8 @@ private:
     if (run.cause && all_.attempts[*run.cause].key == key_ && run.attribution != "source-revision")
       return all_.attempts[*run.cause].first;
     if (run.source)
-      for (auto index : change_.contents)
-        if (all_.contents[index].source == *run.source && result.version == 0)
+      for (auto index : contents_of(*run.source))
+        if (result.version == 0)
           result = all_.contents[index].begin;
     return result;
   }
@@ -556,6 +564,7 @@ private:
   std::set<std::size_t> wanted_;
   std::map<std::size_t, int> numbers_;
   std::set<object_id> drawn_;
+  std::map<object_id, std::vector<std::size_t>> contents_of_; ///< by source: to scan them all for each is n²
   duration waited_{};
   duration fetched_{};
   duration applied_{};

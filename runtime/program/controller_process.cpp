@@ -452,7 +452,7 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
       for (const auto& [name, value] : request.headers)
         if (name == "content-type" || name == "x-signature" || name == "gotk-component" ||
             (name == "authorization" && options.events_token_file.empty()))
-          event->headers.push_back(name + ": " + value);
+          event->headers.push_back(std::string{name}.append(": ").append(value));
       event->body = request.body;
       event->fact = fact;
       loop.post([this, event] { tee->forward(std::move(*event)); });

@@ -83,7 +83,8 @@ std::optional<std::string> unknown_field(const nlohmann::json& object, const std
     return std::nullopt;
   for (const auto& [key, value] : object.items())
     if (std::find(known.begin(), known.end(), key) == known.end())
-      return "field '" + place + '.' + key + "' is unknown; docs/trace-api.md lists the fields";
+      return std::string{"field '"}.append(place).append(1, '.').append(key).append(
+          "' is unknown; docs/trace-api.md lists the fields");
   return std::nullopt;
 }
 
