@@ -185,10 +185,12 @@ std::optional<std::string> settle(run_options& options, const raw_values& raw, c
              " is of no use without --events-addr; give the address, or leave it out";
   }
   if (!options.forward_events_to.empty()) {
-    if (!options.forward_events_to.starts_with("http://") &&
-        !options.forward_events_to.starts_with("https://"))
+    const auto& url = options.forward_events_to;
+    auto host = url.find("://") + 3;
+    bool is_http = url.starts_with("http://") || url.starts_with("https://");
+    if (!is_http || host >= url.size() || url[host] == '/')
       return "--forward-events-to " + in_quotes(without_credentials(options.forward_events_to)) +
-             " is no HTTP URL; use http:// or https://";
+             " is no HTTP URL; write http://HOST/ or https://HOST/";
     if (!options.events_address)
       return std::string{
           "--forward-events-to is of no use without --events-addr; give the address, or leave it out"};

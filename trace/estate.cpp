@@ -201,6 +201,7 @@ struct estate::impl {
       auto after = memory.states.lower_bound(entry.version);
       auto whole =
           with_last_state(fact, after == memory.states.begin() ? nullptr : std::prev(after)->second.get());
+      entry.bytes = whole->byte_size();
       auto [place, added] = memory.states.try_emplace(entry.version, whole);
       if (!added)
         return improve(place->second, fact);
@@ -261,7 +262,7 @@ struct estate::impl {
         drop_state(memory, oldest.version);
       } else if (memory.messages.erase(oldest.identity) > 0) {
         --facts;
-        bytes -= oldest.bytes;
+        bytes -= std::min(bytes, oldest.bytes);
       }
       if (memory.states.empty() && memory.messages.empty()) {
         objects.erase(found);

@@ -45,10 +45,13 @@ void merge(std::vector<span_event>& events) {
   events = std::move(kept);
 }
 
-/// Whether an event of a source tells of that content: its revision says so, and its time.
-bool is_about(const occurrence& content, const std::string& revision, timestamp at) {
-  return std::find(content.revisions.begin(), content.revisions.end(), revision) != content.revisions.end() &&
-         std::chrono::abs(at - content.updated) <= std::chrono::seconds{2};
+bool has_revision(const occurrence& content, const std::string& revision) {
+  return std::find(content.revisions.begin(), content.revisions.end(), revision) != content.revisions.end();
+}
+
+/// Whether what was told at that time is about that content.
+bool is_of_its_time(const occurrence& content, timestamp at) {
+  return std::chrono::abs(at - content.updated) <= std::chrono::seconds{2};
 }
 
 bool passes(const analysis& all, const observation& fact) {
@@ -94,7 +97,9 @@ std::vector<observation_ptr> notifications_of_content(const analysis& all, const
   std::vector<observation_ptr> result;
   if (const auto* line = all.find(content.source))
     for (const auto& fact : line->notifications)
-      if (is_about(content, fact->notification->revision, fact->notification->occurred))
+      // An Alert's failure does not say the revision.
+      if (is_of_its_time(content, fact->notification->occurred) &&
+          (fact->notification->revision.empty() || has_revision(content, fact->notification->revision)))
         result.push_back(fact);
   return result;
 }
@@ -108,7 +113,7 @@ std::vector<span_event> messages_of_content(const analysis& all, const occurrenc
     const auto& message = *fact->message;
     if (message.count != 1 || !passes(all, *fact))
       continue;
-    if (is_about(content, message.revision, message.last))
+    if (has_revision(content, message.revision) && is_of_its_time(content, message.last))
       result.push_back(event_of(*fact));
   }
   merge(result);

@@ -138,10 +138,9 @@ bool read_failed_dispatch(observation& out) {
     return false;
   notification_fact told;
   told.receiver = "Alert/" + out.object.namespace_name + '/' + out.object.name;
-  told.sender = out.message->controller.empty() ? "notification-controller" : out.message->controller;
+  told.sender = "notification-controller"; // whatever the Event says: anybody may write one
   told.event = out.message->name + ' ' + std::to_string(out.message->count);
   told.occurred = told.began = told.ended = out.message->last;
-  told.attempts = out.message->count;
   told.error = error.empty() ? "not delivered" : std::string{error};
   out.object.kind = std::string{subject.substr(0, first)};
   out.object.group = std::string{usual_group(out.object.kind)};

@@ -56,7 +56,7 @@ cluster_feed::cluster_feed(outputs out, std::size_t batch_size, std::size_t kind
 void cluster_feed::on_object(const kube::resource_ref& resource, kube::watch_type type,
                              std::string_view object_json, timestamp received_at, arrival how) {
   if (out_.counted)
-    out_.counted(resource.kind, "watch");
+    out_.counted(resource.kind, resource.kind == "Event" ? "event" : "watch");
   if (type == kube::watch_type::deleted && (resource.kind == "Trace" || resource.kind == "Provider")) {
     auto gone = name_in(object_json);
     if (resource.kind == "Trace")

@@ -37,6 +37,8 @@ namespace {
 constexpr auto tick = std::chrono::milliseconds{100};
 /// How long the first lists may take before those that are complete are followed without the others.
 constexpr auto patience = std::chrono::seconds{60};
+/// On what the tee has sent: it must not come round again.
+constexpr std::string_view forwarded_header = "x-trace-controller-forwarded";
 /// How often it is looked again whether there is something to go on with.
 constexpr auto patience_step = std::chrono::seconds{5};
 /// How long an observation may wait for company before its batch is handed over.
@@ -448,11 +450,16 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
   if (!options.forward_events_to.empty()) {
     start_tee();
     take.accepted = [this](const server_request& request, const observation_ptr& fact) {
+      if (!request.header(forwarded_header).empty()) {
+        counters.events_forwarded.add(1, "loop");
+        return;
+      }
       auto event = std::make_shared<forwarded_event>();
       for (const auto& [name, value] : request.headers)
         if (name == "content-type" || name == "x-signature" || name == "gotk-component" ||
             (name == "authorization" && options.events_token_file.empty()))
           event->headers.push_back(std::string{name}.append(": ").append(value));
+      event->headers.push_back(std::string{forwarded_header}.append(": 1"));
       event->body = request.body;
       event->fact = fact;
       loop.post([this, event] { tee->forward(std::move(*event)); });
@@ -467,6 +474,7 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
   with.address = *options.events_address;
   with.report = [this](const std::string& problem) { log.error("a request failed", {{"error", problem}}); };
   with.limits.body_bytes = event_intake::largest_body;
+  with.limits.connections = 64; // each may hold a whole body; Flux has a connection for each controller
   with.limits.header_bytes = event_intake::largest_header;
   with.routes.push_back({"", "", [this](const server_request& request) { return intake->answer(request); }});
   auto server = http_server::start(std::move(with));
@@ -582,7 +590,7 @@ bool controller_process::drain() {
     return own.books_seen >= enough && own.books &&
            sum_of(*own.books, &trace_books::traces_waiting) ==
                sum_of(*own.books, &trace_books::traces_stranded) &&
-           own.books->statuses_unwritten == 0;
+           own.books->statuses_unwritten == 0 && (!own.tee || own.tee->waiting() == 0);
   });
   auto latest = own.books;
   guard.unlock();
@@ -592,9 +600,13 @@ bool controller_process::drain() {
   if (latest)
     for (const auto& [name, exporter] : latest->exporters)
       spans += exporter.spans_pending;
-  own.log.info(
-      "stopped",
-      {{"tracesLeft", left}, {"spansQueued", spans}, {"changesOpen", open > left ? open - left : 0}});
+  auto events_left = own.tee ? own.tee->waiting() : 0;
+  if (events_left > 0)
+    own.counters.events_forwarded.add(static_cast<double>(events_left), "lost_at_end");
+  own.log.info("stopped", {{"eventsNotForwarded", events_left},
+                           {"tracesLeft", left},
+                           {"spansQueued", spans},
+                           {"changesOpen", open > left ? open - left : 0}});
   return left == 0;
 }
 

@@ -114,14 +114,18 @@ server_response event_intake::decide(const server_request& request, std::string&
     return status_only(202);
   }
   std::unique_lock guard{mutex_};
-  if (waiting_->size() >= with_.most_waiting) {
+  auto bytes = (**decoded)->byte_size();
+  if (load_->events >= with_.most_waiting || load_->bytes + bytes > with_.most_waiting_bytes) {
     reason = "full";
     auto out = status_only(503);
     out.headers.emplace_back("Retry-After", "1");
     return out;
   }
   reason = "accepted";
-  waiting_->push_back(**decoded);
+  waiting_.push_back(**decoded);
+  waiting_bytes_ += bytes;
+  ++load_->events;
+  load_->bytes += bytes;
   guard.unlock();
   if (with_.accepted)
     with_.accepted(request, **decoded);
@@ -130,9 +134,15 @@ server_response event_intake::decide(const server_request& request, std::string&
 
 observation_batch_ptr event_intake::take() {
   std::lock_guard guard{mutex_};
-  if (waiting_->empty())
+  if (waiting_.empty())
     return nullptr;
-  return std::exchange(waiting_, std::make_shared<observation_batch>());
+  auto events = waiting_.size();
+  auto* batch = new observation_batch(std::exchange(waiting_, {}));
+  return {batch, [load = load_, events, bytes = std::exchange(waiting_bytes_, 0)](observation_batch* done) {
+            delete done;
+            load->events -= events;
+            load->bytes -= bytes;
+          }};
 }
 
 } // namespace tc::runtime

@@ -9,6 +9,7 @@
 #include "messages/actors.hpp"
 #include "runtime/http_server.hpp"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,8 +27,10 @@ public:
     std::string hmac_key_file; ///< "" = no signature is asked for
     std::string token_file;    ///< "" = no bearer token is asked for
     std::function<timestamp()> clock;
-    /// How many events may wait to be taken; beyond it senders are told to come again.
+    /// How many events, and bytes of them, may wait until the actors have had them; beyond it senders are
+    /// told to come again.
     std::size_t most_waiting = 65'536;
+    std::size_t most_waiting_bytes = std::size_t{64} << 20;
     /// Told of each answer: its HTTP status and why, in a word. On the server's thread. Optional.
     std::function<void(int status, const std::string& reason)> answered;
     /// Gets each event that is answered 202, before the answer; `fact` is null when it is about a kind that
@@ -42,7 +45,8 @@ public:
   /// Answers one request; on the server's thread.
   server_response answer(const server_request& request);
 
-  /// Returns what has come since the last call, null when nothing has. Thread-safe.
+  /// Returns what has come since the last call, null when nothing has. It counts as waiting until nobody
+  /// holds the batch any more. Thread-safe.
   observation_batch_ptr take();
 
 private:
@@ -54,8 +58,15 @@ private:
   kube::decoder decoder_;
   kube::watched_file hmac_key_;
   kube::watched_file token_;
+  /// What has come and is not done with; outlives the intake in the batches.
+  struct load {
+    std::atomic<std::size_t> events{0};
+    std::atomic<std::size_t> bytes{0};
+  };
+  std::shared_ptr<load> load_ = std::make_shared<load>();
   std::mutex mutex_;
-  std::shared_ptr<observation_batch> waiting_ = std::make_shared<observation_batch>();
+  observation_batch waiting_;
+  std::size_t waiting_bytes_ = 0;
 };
 
 } // namespace tc::runtime

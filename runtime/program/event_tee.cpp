@@ -19,6 +19,14 @@ std::string host_of(std::string_view url) {
   return std::string{url};
 }
 
+/// About how much memory an event takes while it waits.
+std::size_t size_of(const forwarded_event& event) {
+  auto out = sizeof event + event.body.size() + (event.fact ? event.fact->byte_size() : 0);
+  for (const auto& header : event.headers)
+    out += header.size();
+  return out;
+}
+
 enum class verdict : std::uint8_t { taken, again, refused };
 
 /// As Flux's client reads an answer, save that it tries five times only: 429 means "known already".
@@ -44,12 +52,12 @@ void event_tee::count(const std::string& outcome) const {
 }
 
 void event_tee::forward(forwarded_event event) {
-  if (events_ >= with_.most_events || bytes_ + event.body.size() > with_.most_bytes) {
+  if (events_ >= with_.most_events || bytes_ + size_of(event) > with_.most_bytes) {
     count("overflow");
     return;
   }
   ++events_;
-  bytes_ += event.body.size();
+  bytes_ += size_of(event);
   // What is not followed has one order for all.
   auto key = event.fact ? event.fact->object.to_string() : std::string{};
   auto& into = lanes_[key];
@@ -125,7 +133,7 @@ void event_tee::finish(const std::string& key, const std::string& outcome, const
   here.entries.pop_front();
   here.is_busy = false;
   --events_;
-  bytes_ -= done.event.body.size();
+  bytes_ -= size_of(done.event);
   if (here.entries.empty())
     lanes_.erase(key);
   else

@@ -8,6 +8,7 @@
 #include "messages/observation.hpp"
 #include "runtime/http_client/http_loop.hpp"
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <string>
@@ -47,7 +48,7 @@ public:
   explicit event_tee(settings with);
 
   void forward(forwarded_event event);
-  /// Returns how many events wait or are on their way.
+  /// Returns how many events wait or are on their way. Thread-safe.
   std::size_t waiting() const { return events_; }
 
 private:
@@ -73,7 +74,7 @@ private:
   std::unordered_map<std::string, lane> lanes_; ///< by object
   std::deque<std::string> ready_;               ///< lanes that wait for a free request
   std::size_t requests_ = 0;
-  std::size_t events_ = 0;
+  std::atomic<std::size_t> events_{0};
   std::size_t bytes_ = 0;
 };
 

@@ -98,8 +98,21 @@ TEST_F(event_intake_test, a_sender_that_is_not_taken_in_time_is_told_to_come_aga
   auto answer = post(event);
   EXPECT_EQ(answer.status, 503);
   EXPECT_EQ(answer.headers.at(0).first, "Retry-After");
-  EXPECT_EQ(intake().take()->size(), 2U);
+  {
+    auto batch = intake().take();
+    EXPECT_EQ(batch->size(), 2U);
+    EXPECT_EQ(post(event).status, 503); // the actors have not had it yet
+  }
   EXPECT_EQ(post(event).status, 202);
+}
+
+TEST_F(event_intake_test, few_large_events_are_bounded_too) {
+  auto body = nlohmann::json::parse(event);
+  body["message"] = std::string(30'000, 'x');
+  with.most_waiting_bytes = 70'000;
+  EXPECT_EQ(post(body.dump()).status, 202);
+  EXPECT_EQ(post(body.dump()).status, 202);
+  EXPECT_EQ(post(body.dump()).status, 503);
 }
 
 TEST_F(event_intake_test, a_bearer_token_is_asked_for_and_may_be_rotated) {
@@ -111,8 +124,6 @@ TEST_F(event_intake_test, a_bearer_token_is_asked_for_and_may_be_rotated) {
   folder.write("token", "the-next-token");
   EXPECT_EQ(post(event, {{"authorization", "Bearer planted-token"}}).status, 401);
   EXPECT_EQ(post(event, {{"authorization", "Bearer the-next-token"}}).status, 202);
-  for (const auto& answer : answers)
-    EXPECT_THAT(answer, Not(HasSubstr("planted")));
 }
 
 TEST_F(event_intake_test, an_empty_or_missing_secret_lets_nobody_in) {

@@ -137,20 +137,28 @@ TEST_F(event_tee_test, an_event_that_is_too_old_is_given_up) {
   EXPECT_LE(now, timestamp{1h + 15min + 1s});
 }
 
-TEST_F(event_tee_test, is_bounded_in_events_bytes_and_requests) {
-  with.most_events = 3;
+TEST_F(event_tee_test, is_bounded_in_events_and_requests) {
+  with.most_events = 2;
   with.most_requests = 1;
-  with.most_bytes = 5;
-  forward("a", "a1");
-  forward("b", "b1");
-  forward("c", "c1"); // six bytes
+  for (const auto* name : {"a", "b", "c"})
+    forward(name, "x");
   EXPECT_THAT(counts, ElementsAre("overflow"));
   EXPECT_EQ(sent.size(), 1U);
   answer(202);
   EXPECT_EQ(sent.size(), 2U);
-  for (const auto* name : {"d", "e", "f"})
-    forward(name, "");
-  EXPECT_THAT(counts, ElementsAre("overflow", "forwarded", "overflow"));
+  forward("d", "x");
+  EXPECT_THAT(counts, ElementsAre("overflow", "forwarded"));
+}
+
+TEST_F(event_tee_test, is_bounded_in_bytes) {
+  with.most_bytes = 100'000;
+  forward("a", std::string(30'000, 'x')); // its text is held twice
+  forward("b", std::string(30'000, 'x'));
+  EXPECT_THAT(counts, ElementsAre("overflow"));
+  answer(202);
+  forward("b", std::string(30'000, 'x'));
+  EXPECT_THAT(counts, ElementsAre("overflow", "forwarded"));
+  EXPECT_EQ(tee().waiting(), 1U);
 }
 
 TEST_F(event_tee_test, what_is_not_followed_is_forwarded_and_not_told) {

@@ -383,6 +383,24 @@ TEST_F(process_test, events_are_forwarded_and_how_that_went_is_in_the_trace) {
   EXPECT_EQ(count(sent, "flux.notification.receiver"), static_cast<std::size_t>(about_runs));
 }
 
+TEST_F(process_test, events_that_were_not_forwarded_at_the_end_are_said) {
+  scripted_server backend{[](const scripted_request&) { return accepted(); }};
+  scripted_server notifier{[](const scripted_request&) { return scripted_response::json("", 503); }};
+  start(backend.url(),
+        {"--events-addr=127.0.0.1:0", "--forward-events-to=" + notifier.url(), "--shutdown-timeout=3s"});
+  auto events = program->port_of("--events-addr");
+  ASSERT_GT(events, 0) << program->log();
+  std::vector<json> told;
+  first_change(&told);
+  EXPECT_EQ(post(events, told.at(0).dump()).first, 202);
+  EXPECT_EQ(post(events, told.at(0).dump(), "X-Trace-Controller-Forwarded: 1\r\n").first, 202);
+  EXPECT_TRUE(notifier.wait_for_requests(1));
+  EXPECT_THAT(metrics_text(), HasSubstr("events_forwarded_total{outcome=\"loop\"} 1\n"));
+  program->signal(SIGTERM);
+  program->exit_status();
+  EXPECT_THAT(program->wait_for_line({"\"stopped\""}), HasSubstr("\"eventsNotForwarded\":1"));
+}
+
 TEST_F(process_test, a_bad_request_is_dropped_and_counted) {
   expect_refusal(scripted_response::json(R"({"message":"this is no span"})", 400), "400");
 }

@@ -270,6 +270,8 @@ TEST(options, a_wrong_line_gets_one_clear_line) {
        R"(--no-cross-namespace-refs "maybe" is neither true nor false)"},
       {{"run", "--watch-label-selector=a b"}, R"(--watch-label-selector "a b" is no requirement)"},
       {{"run", "--watch-label-selector=x,a b"}, R"("x,a b" "a b" in it is no requirement)"},
+      {{"run", "--events-addr=:1", "--forward-events-to=http://"}, "is no HTTP URL; write http://HOST/"},
+      {{"run", "--forward-events-to=http://n/"}, "is of no use without --events-addr"},
       {{"run", "-n", "Bad_NS!"}, R"(--namespace "Bad_NS!" is no name of a namespace)"},
       {{"record", "--output=r", "-n", "-a"}, R"(--namespace "-a" is no name of a namespace)"},
       {{"run", "--watch-all-namespaces", "-n", "a"}, "contradicts --watch-all-namespaces"},

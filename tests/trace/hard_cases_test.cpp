@@ -934,6 +934,15 @@ TEST(notifications, hang_under_the_run_or_the_source_that_their_event_tells_of) 
   }
 }
 
+TEST(notifications, about_a_source_without_a_revision_go_by_time) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.facts.push_back(delivered(git, "", world.now, "no route"));
+  world.run(app, at('b'));
+  for (const auto& trace : world.traces())
+    EXPECT_EQ(notifications_in(trace).size(), trace.change_key == sha('b') ? 1U : 0U);
+}
+
 TEST(notifications, of_no_run_are_in_no_trace) {
   auto world = settled_cluster();
   world.facts.push_back(delivered(object("Kustomization", "stranger"), at('a'), world.now, ""));
