@@ -3,7 +3,6 @@
 #include "kube/decode/kinds.hpp"
 #include "messages/kinds.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 namespace tc::kube {
@@ -38,17 +37,19 @@ std::vector<std::string> read_texts(const node& from) {
   return result;
 }
 
+/// Whether a Trace may name the kind, as the CRD's rule says.
+bool is_followed_kind(std::string_view kind) {
+  return is_source_kind(kind) || is_workload_kind(kind) || kind == "HelmRepository" ||
+         kind == "ArtifactGenerator" || kind == "Kustomization" || kind == "HelmRelease" ||
+         kind == "ImageUpdateAutomation";
+}
+
 event_source read_event_source(const node& from) {
   event_source read;
   read.kind = from.at("kind").text();
   if (read.kind.empty())
     from.at("kind").fail("is missing");
-  // As the CRD's rule says; a recording's manifests have met no API server.
-  constexpr std::string_view followed[] = {
-      "GitRepository",    "OCIRepository",     "Bucket",        "HelmRepository", "HelmChart",
-      "ExternalArtifact", "ArtifactGenerator", "Kustomization", "HelmRelease",    "ImageUpdateAutomation",
-      "Deployment",       "StatefulSet",       "DaemonSet"};
-  if (std::find(std::begin(followed), std::end(followed), read.kind) == std::end(followed))
+  if (!is_followed_kind(read.kind)) // a recording's manifests have met no API server
     from.at("kind").fail(
         "is '" + read.kind +
         "', which is not followed; the kinds are those of Flux's sources, "

@@ -9,6 +9,7 @@ namespace tc::trace {
 namespace {
 
 using test::at_end;
+using test::expect_the_same;
 using test::live;
 using test::spans_of;
 using test::stream_of;
@@ -52,17 +53,6 @@ std::vector<std::string> without_times(const std::vector<completed_trace>& trace
     result.push_back(std::move(line));
   }
   return result;
-}
-
-/// Byte for byte, as far as spans go.
-void expect_the_same(const std::vector<completed_trace>& again, const std::vector<completed_trace>& whole) {
-  ASSERT_EQ(again.size(), whole.size());
-  for (std::size_t at = 0; at < whole.size(); ++at) {
-    EXPECT_EQ(again[at].id, whole[at].id);
-    EXPECT_EQ(again[at].spans, whole[at].spans) << whole[at].change_key;
-    EXPECT_EQ(again[at].outcome, whole[at].outcome);
-    EXPECT_EQ(again[at].root, whole[at].root);
-  }
 }
 
 class order : public testing::TestWithParam<const char*> {};

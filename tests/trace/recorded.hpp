@@ -77,6 +77,18 @@ inline std::map<span_key, span> spans_of(const std::vector<completed_trace>& tra
   return result;
 }
 
+/// Byte for byte, as far as spans go.
+inline void expect_the_same(const std::vector<completed_trace>& again,
+                            const std::vector<completed_trace>& whole) {
+  ASSERT_EQ(again.size(), whole.size());
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    EXPECT_EQ(again[at].id, whole[at].id);
+    EXPECT_EQ(again[at].spans, whole[at].spans) << whole[at].change_key;
+    EXPECT_EQ(again[at].outcome, whole[at].outcome);
+    EXPECT_EQ(again[at].root, whole[at].root);
+  }
+}
+
 inline std::string name_of(const span& each) {
   return std::string{each.text("k8s.resource.kind")} + '/' + std::string{each.text("k8s.namespace.name")} +
          '/' + std::string{each.text("k8s.resource.name")};

@@ -8,15 +8,9 @@
 namespace tc::trace {
 namespace {
 
-constexpr const char* one_ledger = "s03-failures";
+using test::expect_the_same;
 
-void expect_the_same(const std::vector<completed_trace>& again, const std::vector<completed_trace>& whole) {
-  ASSERT_EQ(again.size(), whole.size());
-  for (std::size_t at = 0; at < whole.size(); ++at) {
-    EXPECT_EQ(again[at].id, whole[at].id);
-    EXPECT_EQ(again[at].spans, whole[at].spans) << whole[at].change_key;
-  }
-}
+constexpr const char* one_ledger = "s03-failures";
 
 /// The facts of a ledger that got them in this order, and was assembled once on the way.
 std::vector<completed_trace> assembled(const std::vector<observation_ptr>& facts, std::size_t look_at) {
