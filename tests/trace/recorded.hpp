@@ -40,7 +40,7 @@ inline std::string recording_name(const testing::TestParamInfo<const char*>& par
 }
 
 inline std::string folder_of(const std::string& recording) {
-  return std::string{TC_SOURCE_DIR} + "/tests/recordings/" + recording;
+  return std::string{TC_SOURCE_DIR "/tests/recordings/"}.append(recording);
 }
 
 /// Returns the facts of the recording's stream, in order of arrival.
