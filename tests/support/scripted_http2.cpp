@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 
 namespace tc::testing {
 
@@ -14,15 +15,18 @@ using fields = std::vector<std::pair<std::string, std::string>>;
 struct stream_state {
   scripted_request request;
   fields trailers;
-  std::string body; ///< of the response, what is still to be sent
+  std::string body;       ///< of the response, what is still to be sent
+  bool more_body = false; ///< more will be added to it
 };
 
 struct http2_connection {
   const std::function<scripted_response(scripted_request)>& answer;
+  connection& peer;
   nghttp2_session* session = nullptr;
   std::map<std::int32_t, stream_state> streams;
 
   void respond(std::int32_t id);
+  bool send_due();
 };
 
 http2_connection& self(void* user) {
@@ -69,10 +73,12 @@ int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
 ssize_t read_body(nghttp2_session* session, std::int32_t id, std::uint8_t* to, std::size_t size,
                   std::uint32_t* flags, nghttp2_data_source*, void* user) {
   auto& stream = self(user).streams[id];
+  if (stream.body.empty() && stream.more_body)
+    return NGHTTP2_ERR_DEFERRED;
   auto count = std::min(size, stream.body.size());
   std::memcpy(to, stream.body.data(), count);
   stream.body.erase(0, count);
-  if (stream.body.empty()) {
+  if (stream.body.empty() && !stream.more_body) {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (!stream.trailers.empty()) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -97,22 +103,37 @@ void http2_connection::respond(std::int32_t id) {
   auto pairs = as_pairs(head);
   if (response.end != ending::complete) {
     nghttp2_submit_headers(session, NGHTTP2_FLAG_NONE, id, nullptr, pairs.data(), pairs.size(), nullptr);
+    if (response.end == ending::hang)
+      return;
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
     return;
   }
-  for (const auto& piece : response.chunks)
-    stream.body += piece;
   stream.trailers = response.trailers;
   nghttp2_data_provider body{{}, &read_body};
-  bool headers_only = stream.body.empty() && stream.trailers.empty();
+  bool headers_only = response.chunks.empty() && stream.trailers.empty();
+  stream.more_body = response.pace.count() > 0;
+  if (!stream.more_body)
+    for (const auto& piece : response.chunks)
+      stream.body += piece;
   nghttp2_submit_response(session, id, pairs.data(), pairs.size(), headers_only ? nullptr : &body);
+  if (!stream.more_body)
+    return;
+  for (const auto& piece : response.chunks) {
+    std::this_thread::sleep_for(response.pace);
+    stream.body += piece;
+    nghttp2_session_resume_data(session, id);
+    if (!send_due())
+      return;
+  }
+  stream.more_body = false;
+  nghttp2_session_resume_data(session, id);
 }
 
 /// Sends whatever is due. Returns false when the client has gone.
-bool send_due(http2_connection& state, connection& peer) {
+bool http2_connection::send_due() {
   for (;;) {
     const std::uint8_t* data = nullptr;
-    auto size = nghttp2_session_mem_send(state.session, &data);
+    auto size = nghttp2_session_mem_send(session, &data);
     if (size <= 0)
       return size == 0;
     if (!peer.write({reinterpret_cast<const char*>(data), static_cast<std::size_t>(size)}))
@@ -128,11 +149,11 @@ void serve_http2(connection& peer, const std::function<scripted_response(scripte
   nghttp2_session_callbacks_set_on_header_callback(callbacks, &on_header);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &on_data);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &on_frame);
-  http2_connection state{answer, nullptr, {}};
+  http2_connection state{answer, peer, nullptr, {}};
   nghttp2_session_server_new(&state.session, callbacks, &state);
   nghttp2_session_callbacks_del(callbacks);
   nghttp2_submit_settings(state.session, NGHTTP2_FLAG_NONE, nullptr, 0);
-  while (send_due(state, peer)) {
+  while (state.send_due()) {
     auto piece = peer.read_some();
     if (piece.empty() ||
         nghttp2_session_mem_recv(state.session, reinterpret_cast<const std::uint8_t*>(piece.data()),

@@ -133,9 +133,11 @@ bool send_response(connection& peer, const scripted_response& response) {
       return false;
     if (bodyless)
       return true;
-    for (const auto& piece : response.chunks)
+    for (const auto& piece : response.chunks) {
+      std::this_thread::sleep_for(response.pace);
       if (!piece.empty() && !peer.write(chunk(piece)))
         return false;
+    }
     if (response.stream) {
       for (;;) {
         auto [piece, end] = response.stream->impl_->next();
@@ -212,13 +214,15 @@ struct scripted_server::impl {
 
   handler answer;
   http_dialect dialect = http_dialect::http1;
-  SSL_CTX* context = nullptr;
+  SSL_CTX* context = nullptr;     ///< for new connections
+  std::vector<SSL_CTX*> contexts; ///< of all that were ever shown
   int listener = -1;
   int port = 0;
   std::thread acceptor;
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
   bool stopping = false;
+  bool black_hole = false;
   std::size_t accepted = 0;
   std::vector<scripted_request> seen;
   std::list<open_connection> open;
@@ -239,14 +243,23 @@ struct scripted_server::impl {
     }
   }
 
+  /// Waits while this is a black hole; such a connection is closed unread. Else the certificate to show.
+  std::pair<bool, SSL_CTX*> admit() {
+    std::unique_lock lock{mutex};
+    bool swallowed = black_hole;
+    changed.wait(lock, [this] { return !black_hole || stopping; });
+    return {swallowed, context};
+  }
+
   void serve(open_connection& entry, int socket) {
     // OpenSSL writes without MSG_NOSIGNAL.
     sigset_t blocked;
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
-    connection peer{socket, context};
-    if (peer.handshake()) {
+    auto [swallowed, identity] = admit();
+    connection peer{socket, identity};
+    if (!swallowed && peer.handshake()) {
       if (dialect == http_dialect::http2)
         serve_http2(peer,
                     [&](scripted_request request) { return note_and_answer(peer, std::move(request)); });
@@ -299,7 +312,7 @@ scripted_server::scripted_server(handler answer, std::optional<server_tls> tls, 
   impl_->answer = std::move(answer);
   impl_->dialect = dialect;
   if (tls)
-    impl_->context = make_context(*tls, dialect);
+    renew_certificate(*tls);
   impl_->listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -317,6 +330,7 @@ scripted_server::~scripted_server() {
   {
     std::lock_guard guard{impl_->mutex};
     impl_->stopping = true;
+    impl_->changed.notify_all();
     impl_->drop();
   }
   ::shutdown(impl_->listener, SHUT_RDWR);
@@ -324,8 +338,8 @@ scripted_server::~scripted_server() {
   ::close(impl_->listener);
   for (auto& entry : impl_->open)
     entry.thread.join();
-  if (impl_->context)
-    SSL_CTX_free(impl_->context);
+  for (auto* context : impl_->contexts)
+    SSL_CTX_free(context);
 }
 
 int scripted_server::port() const {
@@ -355,6 +369,19 @@ std::size_t scripted_server::connections() const {
 void scripted_server::drop_connections() {
   std::lock_guard guard{impl_->mutex};
   impl_->drop();
+}
+
+void scripted_server::be_a_black_hole(bool on) {
+  std::lock_guard guard{impl_->mutex};
+  impl_->black_hole = on;
+  impl_->changed.notify_all();
+}
+
+void scripted_server::renew_certificate(const server_tls& tls) {
+  auto* context = make_context(tls, impl_->dialect);
+  std::lock_guard guard{impl_->mutex};
+  impl_->context = context;
+  impl_->contexts.push_back(context);
 }
 
 } // namespace tc::testing

@@ -3,7 +3,7 @@
 // An HTTP server for tests (1.1, or 2 from the first byte), on 127.0.0.1 at a port of the system's choice,
 // with or without TLS. A function of the test answers each request: with a whole response, with pieces that
 // the test pushes when it likes, with silence, or with a connection that breaks in the middle. It waits for
-// events only, never for time.
+// events only, and for time only where a response has a pace.
 
 #include <chrono>
 #include <cstddef>
@@ -61,7 +61,8 @@ public:
 struct scripted_response {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::vector<std::string> chunks; ///< sent in chunked encoding, each as a piece of its own
+  std::vector<std::string> chunks;   ///< sent in chunked encoding, each as a piece of its own
+  std::chrono::milliseconds pace{0}; ///< waited before each chunk
   ending end = ending::complete;
   std::shared_ptr<body_stream> stream; ///< sent after `chunks`; its end() replaces `end`
   bool no_answer = false;              ///< not even a status line: `end` applies at once
@@ -104,6 +105,10 @@ public:
   std::size_t connections() const;
   /// Breaks every open connection; new ones are accepted.
   void drop_connections();
+  /// While it is on, connections are taken and nothing is ever read from them, not even a handshake.
+  void be_a_black_hole(bool on);
+  /// Shows another certificate from the next connection on.
+  void renew_certificate(const server_tls& tls);
 
 private:
   struct impl;
