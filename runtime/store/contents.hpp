@@ -1,0 +1,68 @@
+#pragma once
+
+// What a data directory holds, as values: all of it when it is opened, and what is to be changed in it.
+
+#include "messages/observation.hpp"
+#include "messages/span.hpp"
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tc::store {
+
+/// Names a completed trace that waits for its acknowledgement.
+struct trace_key {
+  std::string trace_uid;    ///< of the Trace resource
+  std::uint64_t number = 0; ///< of the submission, for that Trace
+
+  auto operator<=>(const trace_key&) const = default;
+};
+
+struct waiting_trace {
+  trace_key key;
+  std::string change_key; ///< of the change, as the Trace has it
+  bool whole = false;     ///< of a settled change; otherwise what is finished of an open one
+  completed_trace_ptr trace;
+};
+
+/// How far a Trace resource has come.
+struct trace_progress {
+  timestamp settled_before; ///< what was quiet by then was history for it
+  timestamp settled_until;  ///< what was quiet before then has its fate, or is among the waiting traces
+
+  bool operator==(const trace_progress&) const = default;
+};
+
+struct contents {
+  std::vector<observation_ptr> observations; ///< in the order of their arrival
+  /// By "Kind.group": up to which resource version all is among the observations. A watch that goes on from
+  /// there misses nothing.
+  std::map<std::string, std::string> positions;
+  std::vector<waiting_trace> traces; ///< in the order in which they were handed out
+  /// By "namespace/name" of the Provider: what its backend has, or refused for good; oldest first.
+  std::map<std::string, std::vector<std::uint64_t>> sent;
+  std::map<std::string, trace_progress> progress; ///< by UID of the Trace
+};
+
+/// What one transaction writes.
+struct changes {
+  /// Before these observations some could not be kept: a watch must not go on from a position.
+  bool after_gap = false;
+  std::vector<observation_ptr> observations;
+  std::map<std::string, std::string> positions;
+  std::map<trace_key, std::optional<waiting_trace>> traces; ///< nothing: it is acknowledged
+  std::map<std::string, std::vector<std::uint64_t>> sent;
+  std::map<std::string, std::optional<trace_progress>>
+      progress; ///< nothing: the Trace is gone, with all of its
+
+  bool empty() const {
+    return !after_gap && observations.empty() && positions.empty() && traces.empty() && sent.empty() &&
+           progress.empty();
+  }
+};
+
+} // namespace tc::store

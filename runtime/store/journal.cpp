@@ -1,0 +1,398 @@
+#include "runtime/store/journal.hpp"
+
+#include <algorithm>
+
+namespace tc::store {
+
+namespace {
+
+constexpr auto prune_every = std::chrono::seconds{5};
+constexpr auto sync_every = std::chrono::seconds{1};
+/// An observation that is older than this before the newest is needed by no open change.
+constexpr auto longest_change = std::chrono::hours{24};
+
+/// For a new file: all that the one before it had, but for the observations.
+void add_all_known(changes& to, const contents& known) {
+  for (const auto& each : known.traces)
+    to.traces.try_emplace(each.key, each);
+  for (const auto& [provider, keys] : known.sent)
+    to.sent[provider] = keys; // with what is to be added anyway
+  for (const auto& [uid, progress] : known.progress)
+    to.progress.try_emplace(uid, progress);
+}
+
+std::string remedy(problem_kind kind) {
+  switch (kind) {
+  case problem_kind::full:
+    return "free some room on the volume or raise --data-dir-limit";
+  case problem_kind::newer:
+    return "run that version, or move the folder away to begin anew";
+  case problem_kind::corrupt:
+  case problem_kind::device:
+  case problem_kind::other:
+    break;
+  }
+  return "check the volume and its permissions";
+}
+
+} // namespace
+
+// -- opening and ending -------------------------------------------------------
+
+tl::expected<std::unique_ptr<journal>, std::string> journal::open(journal_options options,
+                                                                  journal_outside outside) {
+  auto folder = directory::take(options.path);
+  if (!folder)
+    return tl::unexpected(folder.error());
+  std::unique_ptr<journal> made{new journal(std::move(options), std::move(outside), std::move(*folder))};
+  if (auto begun = made->begin(); !begun)
+    return tl::unexpected(begun.error());
+  return made;
+}
+
+journal::journal(journal_options options, journal_outside outside, directory folder)
+    : options_(std::move(options)), outside_(std::move(outside)), folder_(std::move(folder)) {
+  // nop
+}
+
+tl::expected<void, std::string> journal::begin() {
+  auto path = folder_.store_path();
+  auto opened = database::open(path, options_.database, found_);
+  bool salvaged = false;
+  if (!opened && opened.error().kind != problem_kind::newer && opened.error().kind != problem_kind::other) {
+    found_ = database::salvage(path);
+    salvaged = opened.error().kind != problem_kind::full;
+  }
+  if (salvaged) {
+    give_up_file(opened.error().message);
+    contents none;
+    opened = database::open(path, options_.database, none);
+    add_all_known(waiting_, found_);
+    ++given_;
+  }
+  if (opened)
+    database_ = std::move(*opened);
+  else if (opened.error().kind == problem_kind::newer || opened.error().kind == problem_kind::other)
+    return tl::unexpected("--data-dir " + options_.path + " cannot be used: " + opened.error().message +
+                          "; " + remedy(opened.error().kind));
+  else
+    note_state(opened.error().message + "; " + remedy(opened.error().kind));
+  for (const auto& each : found_.traces)
+    traces_.emplace(each.key, each);
+  for (const auto& [provider, keys] : found_.sent)
+    sent_[provider].assign(keys.begin(), keys.end());
+  progress_ = found_.progress;
+  for (const auto& fact : found_.observations)
+    newest_ = std::max(newest_, fact->received_at);
+  books_.stored = database_ ? database_->books() : database_books{};
+  thread_ = std::thread{[this] { run(); }};
+  return {};
+}
+
+journal::~journal() {
+  {
+    std::lock_guard guard{mutex_};
+    ending_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable())
+    thread_.join();
+}
+
+// -- taking in ----------------------------------------------------------------
+
+void journal::add(const std::vector<observation_ptr>& facts) {
+  {
+    std::lock_guard guard{mutex_};
+    for (const auto& fact : facts) {
+      waiting_.observations.push_back(fact);
+      newest_ = std::max(newest_, fact->received_at);
+    }
+    given_ += facts.size();
+    bound_waiting();
+  }
+  changed_.notify_all();
+}
+
+/// With the mutex held: memory is no place to keep everything.
+void journal::bound_waiting() {
+  auto& all = waiting_.observations;
+  if (all.size() <= options_.most_waiting)
+    return;
+  auto more = all.size() - options_.most_waiting;
+  books_.observations_lost += more;
+  waiting_.after_gap = true;
+  waiting_.positions.clear();
+  all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(more));
+}
+
+void journal::note_position(const std::string& kind, const std::string& version) {
+  {
+    std::lock_guard guard{mutex_};
+    waiting_.positions[kind] = version;
+    ++given_;
+  }
+  changed_.notify_all();
+}
+
+void journal::put(waiting_trace trace) {
+  {
+    std::lock_guard guard{mutex_};
+    auto key = trace.key;
+    traces_.insert_or_assign(key, trace);
+    waiting_.traces[std::move(key)] = std::move(trace);
+    ++given_;
+  }
+  changed_.notify_all();
+}
+
+void journal::acknowledged(const trace_key& key) {
+  {
+    std::lock_guard guard{mutex_};
+    traces_.erase(key);
+    waiting_.traces[key] = std::nullopt;
+    ++given_;
+  }
+  changed_.notify_all();
+}
+
+void journal::note_sent(const std::string& provider, const std::vector<std::uint64_t>& keys) {
+  {
+    std::lock_guard guard{mutex_};
+    auto& fresh = waiting_.sent[provider];
+    fresh.insert(fresh.end(), keys.begin(), keys.end());
+    auto& known = sent_[provider];
+    known.insert(known.end(), keys.begin(), keys.end());
+    while (known.size() > options_.database.sent_limit)
+      known.pop_front();
+    ++given_;
+  }
+  changed_.notify_all();
+}
+
+void journal::note_progress(const std::string& trace_uid, const trace_progress& progress) {
+  {
+    std::lock_guard guard{mutex_};
+    auto [known, added] = progress_.try_emplace(trace_uid, progress);
+    if (!added && known->second == progress)
+      return;
+    known->second = progress;
+    waiting_.progress[trace_uid] = progress;
+    ++given_;
+  }
+  changed_.notify_all();
+}
+
+void journal::forget_trace(const std::string& trace_uid) {
+  {
+    std::lock_guard guard{mutex_};
+    progress_.erase(trace_uid);
+    waiting_.progress[trace_uid] = std::nullopt;
+    for (auto at = traces_.lower_bound({trace_uid, 0});
+         at != traces_.end() && at->first.trace_uid == trace_uid;)
+      at = traces_.erase(at);
+    std::erase_if(waiting_.traces, [&](const auto& each) { return each.first.trace_uid == trace_uid; });
+    ++given_;
+  }
+  changed_.notify_all();
+}
+
+void journal::read(const trace_key& key, std::function<void(result<completed_trace_ptr>)> then) {
+  {
+    std::lock_guard guard{mutex_};
+    reads_.emplace_back(key, std::move(then));
+  }
+  changed_.notify_all();
+}
+
+journal_books journal::books() const {
+  std::lock_guard guard{mutex_};
+  auto out = books_;
+  out.observations_waiting = waiting_.observations.size();
+  out.traces_waiting = waiting_.traces.size();
+  return out;
+}
+
+void journal::flush() {
+  std::unique_lock guard{mutex_};
+  hurry_ = true;
+  changed_.notify_all();
+  auto wanted = given_;
+  changed_.wait(guard, [&] { return tried_ >= wanted; });
+}
+
+// -- writing ------------------------------------------------------------------
+
+void journal::run() {
+  auto wait = options_.first_retry;
+  for (;;) {
+    changes group;
+    std::uint64_t upto = 0;
+    decltype(reads_) reads;
+    bool last = false;
+    {
+      std::unique_lock guard{mutex_};
+      auto due = [this] {
+        return ending_ || hurry_ || !reads_.empty() ||
+               waiting_.observations.size() >= options_.commit_observations;
+      };
+      changed_.wait_for(guard, sync_every, [&] { return due() || !waiting_.empty(); });
+      if (!waiting_.empty())
+        changed_.wait_for(guard, options_.commit_wait, due);
+      group = std::exchange(waiting_, {});
+      reads = std::exchange(reads_, {});
+      upto = given_;
+      last = ending_;
+      hurry_ = false;
+    }
+    auto done = group.empty() && database_ ? result<void>{} : write(group);
+    if (!done)
+      put_back(std::move(group));
+    note_state(done ? std::string{} : done.error().message + "; " + remedy(done.error().kind));
+    for (auto& [key, then] : reads)
+      then(database_ ? database_->read_trace(key)
+                     : result<completed_trace_ptr>{
+                           tl::unexpected(problem{problem_kind::other, "no store is open"})});
+    if (done)
+      look_after(std::chrono::steady_clock::now());
+    {
+      std::unique_lock guard{mutex_};
+      books_.commits += done ? 1 : 0;
+      books_.failed_writes += done ? 0 : 1;
+      if (database_)
+        books_.stored = database_->books();
+      tried_ = upto;
+      changed_.notify_all();
+      if (last)
+        return;
+      if (done)
+        wait = options_.first_retry;
+      else
+        changed_.wait_for(guard, std::exchange(wait, std::min(wait * 2, options_.longest_retry)),
+                          [this] { return ending_ || hurry_; });
+    }
+  }
+}
+
+/// On success `what` is written; on failure what is left of it is to be written still.
+result<void> journal::write(changes& what) {
+  if (database_ && !database_->is_in_place()) {
+    database_.reset();
+    what.after_gap = true; // what the lost file had is not in the next one
+  }
+  for (int attempt = 0;; ++attempt) {
+    if (!database_)
+      if (auto opened = open_again(what); !opened)
+        return opened;
+    auto done = database_->write(what);
+    if (done)
+      return done;
+    if (done.error().kind == problem_kind::corrupt && attempt == 0) {
+      database_.reset();
+      give_up_file(done.error().message);
+      what.after_gap = true;
+      continue;
+    }
+    // Without room for all, what makes room may still be written.
+    if (done.error().kind == problem_kind::full && database_->write_removals(what)) {
+      what.sent.clear();
+      std::erase_if(what.traces, [](const auto& each) { return !each.second; });
+      std::erase_if(what.progress, [](const auto& each) { return !each.second; });
+      (void)database_->prune(horizon());
+    }
+    return done;
+  }
+}
+
+result<void> journal::open_again(changes& what) {
+  if (!folder_.restore())
+    return tl::unexpected(problem{problem_kind::other, "the folder is gone and cannot be made again"});
+  contents there;
+  auto opened = database::open(folder_.store_path(), options_.database, there);
+  if (!opened && opened.error().kind == problem_kind::corrupt) {
+    give_up_file(opened.error().message);
+    opened = database::open(folder_.store_path(), options_.database, there);
+  }
+  if (!opened)
+    return tl::unexpected(std::move(opened.error()));
+  database_ = std::move(*opened);
+  std::lock_guard guard{mutex_};
+  if (!there.sent.empty() || !there.traces.empty())
+    return {};
+  contents known;
+  for (const auto& [key, trace] : traces_)
+    known.traces.push_back(trace);
+  for (const auto& [provider, keys] : sent_)
+    known.sent[provider].assign(keys.begin(), keys.end());
+  known.progress = progress_;
+  add_all_known(what, known);
+  return {};
+}
+
+void journal::give_up_file(const std::string& why) {
+  auto stamp = to_rfc3339(std::chrono::floor<std::chrono::seconds>(outside_.clock()));
+  auto aside = folder_.set_aside(stamp);
+  {
+    std::lock_guard guard{mutex_};
+    ++books_.files_set_aside;
+  }
+  if (outside_.damaged)
+    outside_.damaged(aside, why);
+}
+
+void journal::put_back(changes failed) {
+  std::lock_guard guard{mutex_};
+  auto newer = std::exchange(waiting_, std::move(failed));
+  waiting_.observations.insert(waiting_.observations.end(), newer.observations.begin(),
+                               newer.observations.end());
+  for (auto& [kind, version] : newer.positions)
+    waiting_.positions[kind] = std::move(version);
+  for (auto& [uid, progress] : newer.progress) {
+    waiting_.progress[uid] = progress;
+    if (!progress)
+      std::erase_if(waiting_.traces, [&, id = uid](const auto& each) { return each.first.trace_uid == id; });
+  }
+  for (auto& [key, trace] : newer.traces)
+    waiting_.traces[key] = std::move(trace);
+  for (auto& [provider, keys] : newer.sent) {
+    auto& all = waiting_.sent[provider];
+    all.insert(all.end(), keys.begin(), keys.end());
+    if (all.size() > options_.database.sent_limit)
+      all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(options_.database.sent_limit));
+  }
+  bound_waiting();
+}
+
+void journal::note_state(const std::string& problem) {
+  {
+    std::lock_guard guard{mutex_};
+    // A disk that is full and then fails in another way is one problem: told once.
+    auto same = problem.empty() == books_.problem.empty();
+    books_.problem = problem;
+    if (same)
+      return;
+  }
+  if (outside_.state)
+    outside_.state(problem);
+}
+
+void journal::look_after(std::chrono::steady_clock::time_point now) {
+  if (options_.database.sync == sync_policy::interval && now >= next_sync_) {
+    next_sync_ = now + sync_every;
+    (void)database_->sync();
+  }
+  if (now < next_prune_)
+    return;
+  next_prune_ = now + prune_every;
+  (void)database_->prune(horizon()); // fails when writing does, which the next group tells
+}
+
+timestamp journal::horizon() const {
+  std::lock_guard guard{mutex_};
+  auto out = newest_;
+  for (const auto& [uid, progress] : progress_)
+    out = std::min(out, progress.settled_until);
+  return std::max(out, newest_ - longest_change) - options_.margin;
+}
+
+} // namespace tc::store

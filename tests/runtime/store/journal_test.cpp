@@ -1,0 +1,371 @@
+// The journal on real files: what was given is there again after a crash, whatever happens to the disk and to
+// the file.
+
+#include "runtime/store/codec.hpp"
+#include "runtime/store/schema.hpp"
+#include "tests/runtime/store/store_fixture.hpp"
+
+#include <gmock/gmock.h>
+
+#include <future>
+#include <random>
+#include <set>
+
+using namespace tc;
+using namespace tc::store;
+using tc::test::bytes_of;
+using tc::test::noon;
+using tc::test::state_of;
+using tc::test::waiting;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+class store_journal : public tc::test::store_test {
+protected:
+  /// What a process that is killed now leaves behind, as the folder of another.
+  journal_options crash_image() {
+    auto out = options();
+    out.path = folder.path() + "/image" + std::to_string(++images);
+    fs::create_directories(out.path);
+    for (const char* name : {"store.db", "store.db-wal"})
+      if (fs::exists(options().path + '/' + name))
+        fs::copy(options().path + '/' + name, out.path + '/' + name);
+    return out;
+  }
+
+  void set_byte(const std::string& path, std::size_t at, char value) {
+    std::fstream out{path, std::ios::in | std::ios::out | std::ios::binary};
+    out.seekp(static_cast<std::streamoff>(at));
+    out.put(value);
+  }
+
+  int images = 0;
+};
+
+} // namespace
+
+TEST_F(store_journal, gives_everything_back_after_a_crash) {
+  auto log = open();
+  EXPECT_TRUE(log->take_contents().observations.empty());
+  log->note_position("Kustomization.kustomize.toolkit.fluxcd.io", "5");
+  log->add({state_of("apps", 6, noon), state_of("infra", 7, noon)});
+  log->put(waiting("uid-1", 1, 11));
+  log->put(waiting("uid-1", 2, 12));
+  log->acknowledged({"uid-1", 1});
+  log->note_sent("flux-system/backend", {1, 2, 3});
+  log->note_progress("uid-1", {noon, noon + std::chrono::seconds{5}});
+  log->flush();
+  log->note_sent("flux-system/backend", {4});
+  log->flush();
+  auto again = open(crash_image())->take_contents();
+  EXPECT_THAT(bytes_of(again.observations), ElementsAre("apps@6", "infra@7"));
+  EXPECT_EQ(again.positions.at("Kustomization.kustomize.toolkit.fluxcd.io"), "7");
+  ASSERT_EQ(again.traces.size(), 1U);
+  EXPECT_EQ(again.traces.front().key, (trace_key{"uid-1", 2}));
+  EXPECT_EQ(again.traces.front().change_key, "sha1:2");
+  EXPECT_EQ(encode(*again.traces.front().trace), encode(tc::test::random_trace(12)));
+  EXPECT_THAT(again.sent.at("flux-system/backend"), ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(again.progress.at("uid-1"), (trace_progress{noon, noon + std::chrono::seconds{5}}));
+}
+
+TEST_F(store_journal, moves_a_position_by_what_a_watch_tells_only) {
+  auto log = open();
+  const std::string kind = "Kustomization.kustomize.toolkit.fluxcd.io";
+  // Within the first list, which is in no order.
+  auto listed = std::make_shared<observation>(*state_of("apps", 90, noon));
+  listed->initial = true;
+  log->add({listed, state_of("unlisted", 91, noon)});
+  log->flush();
+  EXPECT_TRUE(open(crash_image())->take_contents().positions.empty()) << "the list is not complete";
+  log->note_position(kind, "95");
+  auto relisted = std::make_shared<observation>(*state_of("apps", 200, noon));
+  relisted->relisted = true;
+  log->add({relisted});
+  log->flush();
+  EXPECT_EQ(open(crash_image())->take_contents().positions.at(kind), "95");
+  log->add({state_of("apps", 201, noon)});
+  log->flush();
+  EXPECT_EQ(open(crash_image())->take_contents().positions.at(kind), "201");
+}
+
+TEST_F(store_journal, reads_a_waiting_trace_back) {
+  auto log = open();
+  log->put(waiting("uid-1", 7, 3));
+  log->flush();
+  std::promise<result<completed_trace_ptr>> answer;
+  log->read({"uid-1", 7}, [&](auto trace) { answer.set_value(std::move(trace)); });
+  auto trace = answer.get_future().get();
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(encode(**trace), encode(tc::test::random_trace(3)));
+  std::promise<bool> unknown;
+  log->read({"uid-1", 8}, [&](auto missing) { unknown.set_value(missing.has_value()); });
+  EXPECT_FALSE(unknown.get_future().get());
+}
+
+TEST_F(store_journal, forgets_a_deleted_trace) {
+  auto log = open();
+  log->put(waiting("uid-1", 1));
+  log->put(waiting("uid-2", 1));
+  log->note_progress("uid-1", {noon, noon});
+  log->flush();
+  log->forget_trace("uid-1");
+  log->flush();
+  auto again = open(crash_image())->take_contents();
+  ASSERT_EQ(again.traces.size(), 1U);
+  EXPECT_EQ(again.traces.front().key.trace_uid, "uid-2");
+  EXPECT_TRUE(again.progress.empty());
+}
+
+TEST_F(store_journal, lets_one_process_in_at_a_time) {
+  auto log = open();
+  auto second = try_open(options());
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error(), HasSubstr("--data-dir " + options().path + " is in use by another process"));
+  log.reset();
+  EXPECT_TRUE(try_open(options()));
+}
+
+TEST_F(store_journal, says_which_folder_cannot_be_used_and_what_to_do) {
+  auto with = options();
+  with.path = "/proc/self/data";
+  auto refused = try_open(with);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error(), HasSubstr("--data-dir /proc/self/data cannot be made"));
+}
+
+TEST_F(store_journal, takes_an_old_schema_over) {
+  fs::create_directories(options().path);
+  {
+    auto old = connection::open(file());
+    ASSERT_TRUE(old);
+    ASSERT_TRUE(make_schema_of(1, *old));
+    ASSERT_TRUE(old->execute("INSERT INTO progress VALUES('uid-1', 1, 2)"));
+  }
+  auto log = open();
+  EXPECT_EQ(log->take_contents().progress.size(), 1U);
+  log->note_position("Event", "4");
+  log->flush();
+  EXPECT_EQ(open(crash_image())->take_contents().positions.size(), 1U);
+  EXPECT_THAT(damages, IsEmpty());
+}
+
+TEST_F(store_journal, leaves_the_file_of_a_newer_program_alone) {
+  open().reset();
+  {
+    auto newer = connection::open(file());
+    ASSERT_TRUE(newer->execute("UPDATE format SET version=9; PRAGMA user_version=9"));
+  }
+  auto refused = try_open(options());
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error(), HasSubstr("version 9"));
+  EXPECT_TRUE(fs::exists(file()));
+}
+
+TEST_F(store_journal, takes_a_flipped_version_for_damage) {
+  open().reset();
+  {
+    auto flipped = connection::open(file());
+    ASSERT_TRUE(flipped->execute("PRAGMA user_version=9"));
+  }
+  EXPECT_TRUE(open());
+  EXPECT_EQ(damages.size(), 1U);
+}
+
+TEST_F(store_journal, goes_on_in_memory_while_there_is_no_room_and_writes_then_what_is_needed) {
+  auto with = options();
+  with.database.limit_bytes = 400'000;
+  auto log = open(with);
+  std::uint64_t number = 0;
+  while (log->books().problem.empty()) { // fill it up with traces that wait
+    ASSERT_LT(++number, 10'000U);
+    log->put(waiting("uid-1", number, number));
+    log->flush();
+  }
+  EXPECT_THAT(log->books().problem, HasSubstr("free some room"));
+  log->add({state_of("apps", 1, noon)});
+  log->note_sent("flux-system/backend", {1});
+  log->flush();
+  EXPECT_LE(fs::file_size(file()), with.database.limit_bytes);
+  // The backend takes them: there is room again.
+  for (std::uint64_t each = 1; each < number; ++each)
+    log->acknowledged({"uid-1", each});
+  log->flush();
+  log->flush();
+  EXPECT_EQ(log->books().problem, "");
+  {
+    std::lock_guard guard{mutex};
+    ASSERT_EQ(states.size(), 2U);
+    EXPECT_NE(states.front(), "");
+    EXPECT_EQ(states.back(), "");
+  }
+  auto again = open(crash_image())->take_contents();
+  ASSERT_EQ(again.traces.size(), 1U);
+  EXPECT_EQ(again.traces.front().key.number, number);
+  EXPECT_EQ(again.observations.size(), 1U);
+  EXPECT_EQ(again.sent.at("flux-system/backend").size(), 1U);
+}
+
+TEST_F(store_journal, bounds_what_waits_in_memory_and_tells_the_gap) {
+  auto with = options();
+  with.database.limit_bytes = 400'000;
+  with.most_waiting = 10;
+  auto log = open(with);
+  log->note_position("Kustomization.kustomize.toolkit.fluxcd.io", "1");
+  std::uint64_t number = 0;
+  while (log->books().problem.empty()) {
+    ++number;
+    log->put(waiting("uid-1", number, number));
+    log->flush();
+  }
+  for (std::uint64_t version = 2; version < 40; ++version)
+    log->add({state_of("apps", version, noon), state_of("infra", version, noon)});
+  log->note_position("Kustomization.kustomize.toolkit.fluxcd.io", "40");
+  EXPECT_LE(log->books().observations_waiting, 10U);
+  EXPECT_GT(log->books().observations_lost, 0U);
+  for (std::uint64_t each = 1; each <= number; ++each)
+    log->acknowledged({"uid-1", each});
+  log->flush();
+  log->flush();
+  auto again = open(crash_image())->take_contents();
+  ASSERT_GE(again.observations.size(), 10U);
+  // The first that is left of each object counts as after an outage, and no watch goes on from a position.
+  std::set<std::string> seen;
+  for (const auto& fact : again.observations)
+    EXPECT_EQ(fact->relisted, seen.insert(fact->object.name).second) << fact->object.name;
+  EXPECT_TRUE(again.positions.empty());
+}
+
+TEST_F(store_journal, begins_anew_when_somebody_removes_the_folder) {
+  auto log = open();
+  log->put(waiting("uid-1", 1));
+  log->note_sent("flux-system/backend", {1, 2});
+  log->flush();
+  fs::remove_all(options().path);
+  log->add({state_of("apps", 2, noon)});
+  log->flush();
+  EXPECT_EQ(log->books().problem, "");
+  auto again = open(crash_image())->take_contents();
+  EXPECT_EQ(again.traces.size(), 1U);
+  EXPECT_EQ(again.sent.at("flux-system/backend").size(), 2U);
+  ASSERT_EQ(again.observations.size(), 1U);
+  EXPECT_TRUE(again.observations.front()->relisted);
+}
+
+TEST_F(store_journal, gives_nothing_wrong_from_a_damaged_file) {
+  {
+    auto log = open();
+    for (std::uint64_t version = 1; version < 60; ++version)
+      log->add({state_of("apps" + std::to_string(version % 5), version, noon)});
+    for (std::uint64_t number = 1; number < 20; ++number)
+      log->put(waiting("uid-1", number, number));
+    log->note_sent("flux-system/backend", {1, 2, 3});
+    log->flush();
+  }
+  auto sound = options().path + ".sound";
+  fs::copy(file(), sound);
+  auto size = fs::file_size(sound);
+  std::mt19937_64 random{1};
+  int noticed = 0;
+  for (int round = 0; round < 150; ++round) {
+    SCOPED_TRACE(round);
+    fs::remove_all(options().path);
+    fs::create_directories(options().path);
+    fs::copy(sound, file());
+    // The header and each page's beginning more often than their share.
+    auto at = round < 40 ? static_cast<std::size_t>(round) * 4 : random() % size;
+    if (round % 3 == 0)
+      at = at / 4096 * 4096 + at % 16;
+    for (std::size_t each = 0; each < 1U + static_cast<std::size_t>(round) % 8; ++each)
+      set_byte(file(), (at + each) % size, static_cast<char>(random()));
+    if (round % 10 == 9)
+      fs::resize_file(file(), random() % size);
+    damages.clear();
+    auto log = open();
+    ASSERT_TRUE(log);
+    auto found = log->take_contents();
+    noticed += damages.empty() ? 0 : 1;
+    EXPECT_LE(found.observations.size(), 59U);
+    for (const auto& fact : found.observations)
+      EXPECT_EQ(encode(*fact), encode(*state_of("apps" + std::to_string(fact->resource_version % 5),
+                                                fact->resource_version, noon)));
+    for (const auto& each : found.traces)
+      EXPECT_EQ(encode(*each.trace), encode(tc::test::random_trace(each.key.number)));
+    if (damages.empty() && !found.observations.empty()) {
+      EXPECT_EQ(found.observations.size(), 59U) << "a damage that nobody noticed took something away";
+    }
+    // And it is a store again.
+    log->put(waiting("uid-9", 99, 99));
+    log->flush();
+    EXPECT_EQ(log->books().problem, "");
+  }
+  EXPECT_GT(noticed, 50);
+}
+
+TEST_F(store_journal, saves_what_waits_from_a_damaged_file) {
+  {
+    auto log = open();
+    for (std::uint64_t version = 1; version < 400; ++version)
+      log->add({state_of("apps", version, noon)});
+    log->put(waiting("uid-1", 1, 5));
+    log->note_sent("flux-system/backend", {1, 2, 3});
+    log->flush();
+  }
+  // Somewhere in the observations, which are most of the file.
+  for (std::size_t page = 12; page < 20; ++page)
+    set_byte(file(), page * 4096 + 4000, '\x5a');
+  auto log = open();
+  EXPECT_EQ(damages.size(), 1U);
+  auto found = log->take_contents();
+  EXPECT_TRUE(found.observations.empty());
+  ASSERT_EQ(found.traces.size(), 1U);
+  EXPECT_EQ(found.sent.at("flux-system/backend").size(), 3U);
+  log->flush();
+  auto again = open(crash_image())->take_contents();
+  EXPECT_EQ(again.traces.size(), 1U);
+  EXPECT_EQ(again.sent.at("flux-system/backend").size(), 3U);
+}
+
+TEST_F(store_journal, keeps_few_of_the_files_that_it_sets_aside) {
+  for (int round = 0; round < 5; ++round) {
+    open().reset();
+    set_byte(file(), 0, 'x');
+  }
+  open().reset();
+  std::size_t aside = 0;
+  for (const auto& entry : fs::directory_iterator{options().path})
+    aside += entry.path().filename().string().find(".damaged-") != std::string::npos &&
+             !entry.path().string().ends_with("-wal");
+  EXPECT_EQ(aside, directory::most_aside);
+}
+
+TEST_F(store_journal, survives_a_log_that_is_cut_anywhere) {
+  auto log = open();
+  for (std::uint64_t number = 1; number < 30; ++number) {
+    log->add({state_of("apps", number, noon)});
+    log->put(waiting("uid-1", number, number));
+    log->flush();
+  }
+  auto whole = crash_image();
+  auto size = fs::file_size(whole.path + "/store.db-wal");
+  std::size_t before = 0;
+  for (std::size_t cut = 0; cut <= size; cut += size / 40 + 1) {
+    auto image = options();
+    image.path = folder.path() + "/cut";
+    fs::remove_all(image.path);
+    fs::copy(whole.path, image.path);
+    fs::remove(image.path + "/lock");
+    fs::resize_file(image.path + "/store.db-wal", cut);
+    auto found = open(image)->take_contents();
+    // Group by group, each with all that belongs to it.
+    EXPECT_EQ(found.observations.size(), found.traces.size());
+    EXPECT_GE(found.observations.size(), before);
+    before = found.observations.size();
+  }
+  EXPECT_GT(before, 20U);
+  EXPECT_THAT(damages, IsEmpty());
+}
