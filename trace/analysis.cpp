@@ -58,6 +58,15 @@ bool left_and_returned(const std::vector<const object_state*>& appliers, const o
   return false;
 }
 
+/// Whether it is an ExternalArtifact whose generator, with the sources it is made of, has been seen.
+bool is_generated(const ledger& facts, const object_id& object, const timeline& line) {
+  if (object.kind != "ExternalArtifact" || !line.latest() || !line.latest()->state->source_ref)
+    return false;
+  auto generator = facts.objects().find(*line.latest()->state->source_ref);
+  return generator != facts.objects().end() && !generator->second.states.empty() &&
+         !generator->second.states.rbegin()->second->state->sources.empty();
+}
+
 } // namespace
 
 void analysis::read_timelines(const ledger& facts) {
@@ -98,8 +107,8 @@ void analysis::read_timelines(const ledger& facts) {
       waits_of[object].push_back(waits.size());
       waits.push_back(std::move(each));
     }
-    histories[object] =
-        withheld ? message_contents(object, line.messages) : source_history(object, line.states);
+    histories[object] = withheld ? message_contents(object, line.messages)
+                                 : source_history(object, line.states, is_generated(facts, object, line));
   }
   // Who applies a source keeps a history of revisions: it may show a stay before what was seen of the source
   // itself.

@@ -35,7 +35,10 @@ public:
     std::sort(steps.begin(), steps.end());
     for (const auto& each : steps) {
       if (each.rank == 0) {
-        adopt(all_.contents[each.index]);
+        if (all_.contents[each.index].generated)
+          join_what_it_was_made_of(each.index);
+        else
+          adopt(all_.contents[each.index]);
         activity_of_[all_.contents[each.index].change].add_content(all_.contents[each.index]);
         continue;
       }
@@ -87,6 +90,59 @@ private:
       return;
     content.cause = cause;
     content.change = all_.attempts[*cause].key;
+  }
+
+  /// The content before it of the same source.
+  const occurrence* previous_content(std::size_t index) const {
+    const auto& list = all_.contents_of.at(all_.contents[index].source);
+    auto here = std::lower_bound(list.begin(), list.end(), index);
+    return here == list.begin() ? nullptr : &all_.contents[*std::prev(here)];
+  }
+
+  /// An ExternalArtifact is made of several sources: a new one belongs to what changed since the one before,
+  /// which is the source that moved last, or the apply that changed its generator. The origin revision that
+  /// it carries names only one of the sources, and may stand still. Decided by the seconds that were written,
+  /// which a restart leaves as they are.
+  void join_what_it_was_made_of(std::size_t index) {
+    auto& made = all_.contents[index];
+    const auto* before = previous_content(index);
+    const auto& generator = *all_.find(made.source)->latest()->state->source_ref;
+    const auto& line = *all_.find(generator);
+    const occurrence* moved = nullptr;
+    bool hidden = false; // a source has moved on, and what it had then is not known
+    for (const auto& source : line.latest()->state->sources) {
+      auto found = all_.contents_of.find(source);
+      if (found == all_.contents_of.end() || found->second.empty())
+        continue;
+      const occurrence* latest = nullptr;
+      for (auto each : found->second) {
+        const auto& held = all_.contents[each];
+        bool later = made.begin.version != 0 && held.begin.version > made.begin.version;
+        if (held.updated <= made.updated && !later)
+          latest = &held;
+      }
+      hidden = hidden || !latest;
+      if (!latest || (before && latest->updated < before->updated))
+        continue;
+      auto order = [&](const occurrence& each) {
+        return std::make_tuple(each.updated, each.key == made.key, each.begin.version);
+      };
+      if (!moved || order(*moved) < order(*latest))
+        moved = latest;
+    }
+    const auto* asked =
+        spec_change_before(generator, made.begin.version == 0 ? no_version : made.begin.version);
+    bool by_spec = asked && asked->cause && asked->applied_at <= made.updated &&
+                   (!moved || asked->applied_at > moved->updated) &&
+                   (!before || asked->applied_at >= before->updated);
+    if (by_spec && !all_.attempts[*asked->cause].key.empty()) {
+      made.cause = asked->cause;
+      made.change = all_.attempts[*asked->cause].key;
+    } else if (moved && !hidden) {
+      made.change = moved->change;
+    } else if (hidden) {
+      made.change.clear();
+    }
   }
 
   /// Returns the content of `source` that `matches` and that an attempt of those versions took.

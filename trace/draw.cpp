@@ -537,6 +537,7 @@ private:
             is_known(fact->state->last_push_time) ? fact->state->last_push_time : fact->received_at;
         put(made, "k8s.resource.uid", fact->uid);
         put(made, "vcs.ref.head.revision", commit);
+        made.links.push_back({out_.id, made.parent, {{"flux.link", std::string{"caused"}}}});
         out_.spans.push_back(std::move(made));
         break;
       }

@@ -10,12 +10,14 @@ namespace tc::trace {
 
 namespace {
 
-/// Everything that applies what the source holds.
+/// Everything that applies what the source holds. An ImageUpdateAutomation names a source too, but writes to
+/// it; a HelmRelease takes what its chart makes of it.
 std::map<object_id, std::vector<object_id>> followers_by_source(const analysis& all) {
   std::map<object_id, std::vector<object_id>> result;
   for (const auto& [object, line] : all.timelines) {
     const auto* latest = line.latest();
-    if (!latest || object.kind == "HelmRelease" || object.kind == "HelmChart" || is_source_kind(object.kind))
+    bool applies = object.kind == "Kustomization" || usual_group(object.kind).empty(); // or of another maker
+    if (!latest || !applies)
       continue;
     if (latest->state->source_ref && all.selected(object))
       result[*latest->state->source_ref].push_back(object);

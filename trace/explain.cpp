@@ -1,6 +1,7 @@
 #include "trace/explain.hpp"
 
 #include "trace/analysis.hpp"
+#include "trace/span_ids.hpp"
 
 namespace tc::trace {
 
@@ -33,6 +34,15 @@ std::string evidence_of(const attempt& run) {
   return result + '\n';
 }
 
+trace_id trace_of(const std::string& key, const assembly_options& options) {
+  return derive_trace_id(key, options.scope == trace_scope::trace ? options.trace_uid + ':' : std::string{});
+}
+
+/// "sha1:... (trace 4bf9...)"
+std::string name_of(const std::string& key, const assembly_options& options) {
+  return key + " (trace " + trace_of(key, options).to_hex() + ')';
+}
+
 std::string decision_of(const analysis& all, const attempt& run) {
   if (run.key.empty()) {
     if (!run.moved && run.object.kind != "HelmRelease")
@@ -42,7 +52,8 @@ std::string decision_of(const analysis& all, const attempt& run) {
     return run.source ? "  in no trace: the object was made after the change had settled\n"
                       : "  in no trace: what it applies is not known\n";
   }
-  std::string result = "  in change " + run.key + ", by ";
+  auto span = derive_span_id(trace_of(run.key, all.options), run.object, run.discriminator);
+  std::string result = "  in change " + name_of(run.key, all.options) + " as span " + span.to_hex() + ", by ";
   if (run.attribution == "source-revision")
     result +=
         "the revision of its source " + (run.source ? run.source->to_string() : std::string{"(unknown)"});
@@ -51,6 +62,8 @@ std::string decision_of(const analysis& all, const attempt& run) {
         run.cause ? "the change log of the apply that touched it" : "the change log of what it put right";
   else if (run.attribution == "owner-attempt")
     result += "its spec or values, changed while its owner was applying";
+  else if (run.attribution == "time")
+    result += "the revision and time that messages say, without a state of the object";
   else
     result += "its chart " + (run.source ? run.source->to_string() : std::string{"(unknown)"});
   result += " [" + run.attribution + "]\n";
@@ -75,13 +88,13 @@ std::string explain(const ledger& facts, const object_id& object, const assembly
   for (const auto& [key, change] : all.changes) {
     for (const auto& each : change.waits)
       if (each.object == object)
-        result += "waited for change " + key + ": " + each.reason + ", " +
+        result += "waited for change " + name_of(key, options) + ": " + each.reason + ", " +
                   versions_of(each.begin, each.begin) +
                   (each.over ? ", went on without it\n" : ", waits still\n");
     for (auto index : change.removals)
       if (all.removals[index].object == object)
-        result +=
-            "pruned in change " + key + " by " + name_of(all.attempts[all.removals[index].cause]) + '\n';
+        result += "pruned in change " + name_of(key, options) + " by " +
+                  name_of(all.attempts[all.removals[index].cause]) + '\n';
     if (change.passed_over.contains(object))
       result +=
           "passed over change " + key + ": it took a later one without finishing or starting this one\n";

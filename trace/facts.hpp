@@ -134,6 +134,8 @@ struct occurrence {
   std::uint64_t asked_by = no_version;
   std::vector<std::string> revisions; ///< all it was known by, in order
   std::optional<std::size_t> cause;   ///< index of the attempt whose apply asked for it
+  bool generated =
+      false; ///< an ExternalArtifact whose generator is known: what it was made of says which change
   bool maybe_returned = false; ///< at it before an outage of the watch and after, but stored anew meanwhile
   bool recalled =
       false; ///< known only from the history of who applied it: the source had gone on when it was listed
@@ -142,7 +144,9 @@ struct occurrence {
 /// What messages alone tell of a source whose states are withheld.
 std::vector<occurrence> message_contents(const object_id& object,
                                          const std::vector<observation_ptr>& messages);
-std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states);
+/// `generated`: the object's generator is known, so that each artifact it made is an occurrence of its own.
+std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states,
+                                       bool generated = false);
 
 /// Joins stays of one source at the same content that an outage of the watch lies between, save where
 /// somebody is known to have applied other content meanwhile.

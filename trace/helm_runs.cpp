@@ -77,6 +77,7 @@ public:
         conclude(state, *ready, reconciling, here);
       else if (!ready || !awaits_tests(*ready))
         note_releases(state); // those before the attempt
+      end_remedy(state, here);
     }
     last_version_ = here.version;
     first_state_ = false;
@@ -258,6 +259,22 @@ private:
     amend(state, reconciling, here);
   }
 
+  /// How a remediation went stands in Remediated. Ready says it too, or keeps the failure that was remedied.
+  void end_remedy(const object_state& state, const moment& here) {
+    const auto* remediated = state.find_condition("Remediated");
+    bool news = remediated && (!remediated_ || remediated_->status != remediated->status ||
+                               remediated_->reason != remediated->reason ||
+                               remediated_->last_transition != remediated->last_transition);
+    remediated_ = remediated ? std::optional{*remediated} : std::nullopt;
+    if (!news || out_.attempts.empty() || current().phases.empty() || !is_remediation(remediated->reason))
+      return;
+    auto& last = current().phases.back();
+    if ((last.name != "helm rollback" && last.name != "helm uninstall") || last.end.version != 0)
+      return;
+    end_phase(here, remediated->is_true() ? "succeeded" : "failed", remediated->message);
+    current().last = here;
+  }
+
   /// After a restart: only the remediation is left in Ready, but Released tells of the failure before it.
   void historic_failure(const object_state& state, const moment& here) {
     const auto* released = state.find_condition("Released");
@@ -346,6 +363,7 @@ private:
   std::optional<duration> duration_before_;
   timestamp action_second_; ///< since when Reconciling names the latest action
   std::optional<condition> concluded_;
+  std::optional<condition> remediated_; ///< as the state before had it
 };
 
 } // namespace

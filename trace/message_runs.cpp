@@ -7,6 +7,8 @@
 #include "trace/revision.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace tc::trace {
 
@@ -28,12 +30,37 @@ std::optional<duration> duration_in(const message_fact& message) {
   return parse_go_duration(text.substr(0, text.find(',')));
 }
 
+/// When it was written: to the nanosecond in an Event's name; a post's arrival tells as much within its
+/// second.
+timestamp written_at(const observation& fact) {
+  const auto& message = *fact.message;
+  if (message.count == 1 && is_known(message.exact_first))
+    return message.exact_first;
+  return std::clamp(fact.received_at, message.last, message.last + std::chrono::milliseconds{999});
+}
+
+/// Each message once, in their order: a post that is there as an Event too is left out, since it may have
+/// come late.
 std::vector<observation_ptr> in_order(const std::vector<observation_ptr>& messages) {
-  auto sorted = messages;
+  std::map<std::pair<std::string, std::string>, std::set<timestamp>> events;
+  for (const auto& fact : messages)
+    if (fact->kind == observation_kind::event && can_be_believed(*fact->message))
+      events[{fact->message->reason, fact->message->text}].insert(fact->message->last);
+  std::vector<observation_ptr> sorted;
+  for (const auto& fact : messages) {
+    const auto& message = *fact->message;
+    if (auto same = events.find({message.reason, message.text});
+        fact->kind != observation_kind::event && same != events.end()) {
+      auto near = same->second.lower_bound(message.last - std::chrono::seconds{1});
+      if (near != same->second.end() && *near <= message.last + std::chrono::seconds{1})
+        continue;
+    }
+    sorted.push_back(fact);
+  }
   std::sort(sorted.begin(), sorted.end(), [](const observation_ptr& left, const observation_ptr& right) {
     auto order = [](const observation& each) {
-      return std::tie(each.message->last, each.message->exact_first, each.message->reason,
-                      each.message->text);
+      return std::tuple{each.message->last, written_at(each),
+                        std::tie(each.message->reason, each.message->text)};
     };
     return order(*left) < order(*right);
   });
@@ -83,10 +110,6 @@ run_history message_history(const object_id& object, const std::vector<observati
     }
     if (succeeded_at)
       continue; // an interval
-    // The same message as Event and as post.
-    if (!result.attempts.empty() && result.attempts.back().outcome_second == message.last &&
-        result.attempts.back().reason == message.reason)
-      continue;
     attempt made;
     made.object = object;
     made.uid = fact->uid;

@@ -20,7 +20,8 @@ bool announces(const object_state& state) {
 
 } // namespace
 
-std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states) {
+std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states,
+                                       bool generated) {
   std::vector<occurrence> result;
   if (!is_source_kind(object.kind))
     return result;
@@ -61,7 +62,9 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     if (key.empty())
       continue;
     bool stored_anew = fact->relisted && !result.empty() && content.last_update > result.back().latest;
-    if (!result.empty() && result.back().key == key && !stored_anew) {
+    bool made_anew = generated && !result.empty() &&
+                     (result.back().revision != content.revision || result.back().digest != content.digest);
+    if (!result.empty() && result.back().key == key && !stored_anew && !made_anew) {
       auto& same = result.back();
       if (same.revisions.empty() || same.revisions.back() != content.revision)
         same.revisions.push_back(content.revision);
@@ -81,7 +84,8 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     made.origin_source = content.origin_source;
     made.digest = content.digest;
     made.updated = made.latest = content.last_update;
-    made.maybe_returned = !result.empty() && result.back().key == key;
+    made.generated = generated;
+    made.maybe_returned = !generated && !result.empty() && result.back().key == key;
     made.fetch_begin = announced;
     made.begin = known_before ? moment{0, here.at, false} : here;
     made.end = {no_version, {}, false};
@@ -119,7 +123,8 @@ void name_incarnations(std::vector<occurrence>& all,
                        const std::function<bool(const occurrence&)>& was_there) {
   std::map<std::string, std::vector<occurrence*>> by_key;
   for (auto& each : all)
-    by_key[each.key].push_back(&each);
+    if (!each.generated)
+      by_key[each.key].push_back(&each);
   for (auto& [key, list] : by_key) {
     // By what the sources wrote, never by arrival.
     std::sort(list.begin(), list.end(), [](const occurrence* left, const occurrence* right) {

@@ -1,6 +1,7 @@
 #include "trace/timing.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace tc::trace {
 
@@ -83,13 +84,16 @@ timestamp noted_time(const timeline& line, const attempt& of) {
   return best;
 }
 
-/// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history.
-bool closer(const message_fact& candidate, const message_fact& best, const attempt& of) {
+/// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history, and
+/// is none that an earlier attempt has: an object may come back to a revision within that second.
+bool closer(const message_fact& candidate, const message_fact& best, const attempt& of,
+            const std::set<std::string>& taken) {
   auto miss = [&](const message_fact& each) {
     auto lasted = finish_duration(each.text).value_or(duration{});
     return of.reported ? std::chrono::abs(lasted - *of.reported) : each.last - of.outcome_second;
   };
-  return std::pair{miss(candidate), candidate.text} < std::pair{miss(best), best.text};
+  return std::tuple{taken.contains(candidate.text), miss(candidate), candidate.text} <
+         std::tuple{taken.contains(best.text), miss(best), best.text};
 }
 
 } // namespace
@@ -112,6 +116,7 @@ void time_attempts(analysis& all) {
     for (const auto& fact : line.messages)
       if (fact->message->reason == "ReconciliationSucceeded" && finish_duration(fact->message->text))
         finishes[fact->message->last].push_back(fact->message.operator->());
+    std::set<std::string> taken; // by what it measured, which an Event and a post have in common
     for (auto index : list) {
       auto& of = all.attempts[index];
       const message_fact* finish = nullptr;
@@ -122,10 +127,12 @@ void time_attempts(analysis& all) {
             continue;
           for (const auto* each : found->second) {
             bool of_another = each->count == 1 && !each->revision.empty() && each->revision != of.revision;
-            if (!of_another && (!finish || closer(*each, *finish, of)))
+            if (!of_another && (!finish || closer(*each, *finish, of, taken)))
               finish = each;
           }
         }
+      if (finish)
+        taken.insert(finish->text);
       time_attempt(finish, noted_time(line, of), of);
     }
   }

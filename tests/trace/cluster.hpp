@@ -162,6 +162,7 @@ public:
     wait(std::chrono::milliseconds{1200});
     bool good = reason.ends_with("Succeeded");
     patch(of, [&](object_state& state) {
+      drop(state, "Remediated");
       set(state, "Ready", good ? "True" : "False", reason, reason + " v" + std::to_string(version));
       set(state, "Released", good ? "True" : "False", reason, reason + " v" + std::to_string(version));
     });
@@ -194,7 +195,10 @@ public:
     });
     wait(std::chrono::milliseconds{200});
     patch(of, [&](object_state& state) {
-      set(state, "Ready", "False", reason, reason);
+      // After a rollback Ready says so; after an uninstall it keeps the failure, and only Remediated tells.
+      if (action == "rollback")
+        set(state, "Ready", "False", reason, reason);
+      set(state, "Remediated", reason.ends_with("Succeeded") ? "True" : "False", reason, reason);
       set(state, "Reconciling", "True", "ProgressingWithRetry", reason);
       if (action == "uninstall" && !state.releases.empty())
         state.releases.front().status = "uninstalled";
@@ -203,7 +207,7 @@ public:
 
   /// An Event of a Kustomization: its change log, say.
   void event(const object_id& about, const std::string& reason, const std::string& text,
-             const std::string& revision, std::int64_t count = 1) {
+             const std::string& revision, std::int64_t count = 1, bool named_by_time = false) {
     auto made = std::make_shared<observation>();
     made->kind = observation_kind::event;
     made->received_at = now;
@@ -216,6 +220,8 @@ public:
     said.severity = "info";
     said.first = said.last = second();
     said.count = count;
+    if (named_by_time)
+      said.exact_first = now;
     said.revision = revision;
     made->message = said;
     facts.push_back(std::move(made));

@@ -6,6 +6,7 @@
 #include "trace/explain.hpp"
 #include "trace/revision.hpp"
 #include "trace/settle.hpp"
+#include "trace/span_ids.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -337,6 +338,28 @@ TEST(source, returned_to_an_earlier_commit_makes_a_new_incarnation_linked_to_the
   EXPECT_EQ(read.trace(key)->spans.front().links[0].trace, read.trace(sha('a'))->id);
 }
 
+TEST(source, returned_within_a_second_has_a_run_with_a_finish_of_its_own) {
+  auto world = settled_cluster();
+  std::vector<timestamp> finished;
+  for (char commit : {'b', 'c', 'b'}) {
+    world.fetch(git, at(commit));
+    world.run(app, at(commit));
+    world.event(app, "ReconciliationSucceeded",
+                "Reconciliation finished in " + std::to_string(70 + finished.size()) +
+                    "ms, next run in 1h0m0s",
+                at(commit), 1, true);
+    finished.push_back(world.now);
+  }
+  ASSERT_EQ(finished.back() - finished.front() < 1s, true) << "all in a second, more or less";
+  std::vector<timestamp> ends;
+  for (const auto& trace : world.traces())
+    for (const auto& each : trace.spans)
+      if (each.text("flux.span.kind") == "run" && trace.change_key.starts_with(sha('b')))
+        ends.push_back(each.end);
+  std::sort(ends.begin(), ends.end());
+  EXPECT_THAT(ends, ElementsAre(finished.front(), finished.back()));
+}
+
 TEST(source, that_follows_another_back_to_a_commit_shares_its_new_incarnation) {
   auto world = settled_cluster();
   auto mirror = object("GitRepository", "mirror");
@@ -403,6 +426,76 @@ TEST(source, made_by_a_generator_hangs_under_what_it_was_made_of) {
   EXPECT_THAT(read.runs(sha('b'), taker), ElementsAre("succeeded"));
   EXPECT_EQ(read.parent(sha('b'), taker), "ExternalArtifact/artifact");
   EXPECT_EQ(read.parent(sha('b'), made), "GitRepository/demo");
+}
+
+TEST(source, made_by_a_generator_belongs_to_the_one_of_its_sources_that_moved) {
+  auto world = settled_cluster();
+  auto config = object("GitRepository", "config");
+  auto generator = object("ArtifactGenerator", "split");
+  auto made = object("ExternalArtifact", "artifact");
+  auto taker = object("Kustomization", "taker");
+  world.fetch(config, at('1'));
+  world.wait(60s);
+  world.state(generator).sources = {git, config};
+  world.patch(generator);
+  world.state(made).source_ref = generator;
+  world.follow(taker, made);
+  world.state(taker).generation = 1;
+  world.patch(taker);
+  auto artifact_of = [](char digest) { return "latest@sha256:" + std::string(64, digest); };
+  auto make = [&](char digest, char origin) {
+    world.wait(2s);
+    world.patch(made, [&](object_state& state) {
+      state.artifact =
+          artifact{artifact_of(digest), std::string("sha256:") + digest, world.second(), at(origin), {}, {}};
+    });
+    world.run(taker, artifact_of(digest));
+    world.wait(60s);
+  };
+  world.fetch(git, at('b'));
+  make('5', 'b');
+  world.fetch(config, at('2')); // its origin stands still
+  make('6', 'b');
+  world.fetch(config, at('1')); // back again: the old content, another time
+  auto again = incarnation_key(sha('1'), world.state(config).artifact->last_update);
+  make('5', 'b');
+  auto traces = world.traces();
+  reading_traces read{traces};
+  for (const auto& key : {sha('b'), sha('2'), again}) {
+    EXPECT_THAT(read.runs(key, taker), ElementsAre("succeeded")) << key;
+    EXPECT_EQ(read.parent(key, taker), "ExternalArtifact/artifact") << key;
+    EXPECT_EQ(read.parent(key, made), key == sha('b') ? "GitRepository/demo" : "GitRepository/config") << key;
+  }
+}
+
+TEST(source, made_by_a_generator_that_a_commit_changed_belongs_to_that_commit) {
+  auto world = settled_cluster();
+  auto generator = object("ArtifactGenerator", "split");
+  auto made = object("ExternalArtifact", "artifact");
+  auto taker = object("Kustomization", "taker");
+  auto other = object("GitRepository", "other");
+  world.fetch(other, at('1'));
+  world.wait(60s);
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.own(generator, app);
+    world.state(generator).sources = {other};
+    world.patch(generator);
+    world.own(taker, app);
+    world.follow(taker, made);
+    world.patch(taker);
+  });
+  world.wait(2s);
+  world.state(made).source_ref = generator;
+  auto revision = "latest@sha256:" + std::string(64, '5');
+  world.patch(made, [&](object_state& state) {
+    state.artifact = artifact{revision, "sha256:5", world.second(), {}, {}, {}};
+  });
+  world.run(taker, revision);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), taker), ElementsAre("succeeded"));
+  EXPECT_EQ(read.parent(sha('b'), made), "Kustomization/app");
 }
 
 TEST(source, that_nobody_observed_is_a_synthetic_root_with_the_ID_of_the_real_one) {
@@ -581,6 +674,11 @@ TEST(release, that_fails_to_install_and_is_uninstalled_has_a_failed_run_for_each
   EXPECT_THAT(read.runs(sha('a'), rel),
               ElementsAre("failed InstallFailed", "failed InstallFailed", "succeeded"));
   EXPECT_EQ(read.spans_named(sha('a'), "helm uninstall"), 2);
+  for (const auto& each : read.trace(sha('a'))->spans)
+    if (each.name == "helm uninstall") {
+      EXPECT_EQ(each.text("flux.outcome"), "succeeded");
+      EXPECT_GE(each.end - each.start, 200ms);
+    }
   EXPECT_EQ(read.outcome(sha('a')), "succeeded");
 }
 
@@ -760,6 +858,7 @@ TEST(scope, of_a_Trace_gives_IDs_of_its_own) {
 TEST(commit, pushed_by_image_automation_is_a_span_under_the_root) {
   auto world = settled_cluster();
   world.patch(object("ImageUpdateAutomation", "auto"), [&](object_state& state) {
+    state.source_ref = git; // it writes there, and takes nothing from it
     state.last_push_commit = std::string(40, 'b');
     state.last_push_time = world.second();
   });
@@ -768,6 +867,12 @@ TEST(commit, pushed_by_image_automation_is_a_span_under_the_root) {
   auto traces = world.traces();
   EXPECT_EQ(reading_traces{traces}.spans_named(sha('b'), "push commit"), 1);
   EXPECT_EQ(reading_traces{traces}.spans_named(sha('a'), "push commit"), 0);
+  EXPECT_EQ(judge(world.ledger(), sha('b'), {}, world.now + 60s).reason, settle_reason::complete);
+  for (const auto& each : reading_traces{traces}.trace(sha('b'))->spans)
+    if (each.name == "push commit") {
+      ASSERT_EQ(each.links.size(), 1U);
+      EXPECT_EQ(each.links[0].span, each.parent);
+    }
 }
 
 TEST(explanation, names_evidence_and_decision) {
@@ -778,8 +883,9 @@ TEST(explanation, names_evidence_and_decision) {
   world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
   world.end_release(rel, "UpgradeSucceeded", 2);
   auto text = explain(world.ledger(), rel, {});
-  EXPECT_THAT(text, testing::HasSubstr("in change " + sha('b') +
-                                       ", by its spec or values, changed while its owner was applying"));
+  EXPECT_THAT(text, testing::HasSubstr("in change " + sha('b') + " (trace " +
+                                       derive_trace_id(sha('b')).to_hex() + ") as span "));
+  EXPECT_THAT(text, testing::HasSubstr(", by its spec or values, changed while its owner was applying"));
   EXPECT_THAT(text, testing::HasSubstr("applied by Kustomization/flux-system/app at " + at('b')));
   EXPECT_THAT(explain(world.ledger(), app, {}),
               testing::HasSubstr("in no trace: it was at this revision already"));

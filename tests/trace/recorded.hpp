@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <utility>
@@ -32,10 +33,30 @@ inline const std::vector<const char*> recordings = {"s01-three-kustomizations",
                                                     "s12-prune-delete",
                                                     "s13-helm-chartref-valuesfrom"};
 
+/// Those of hard cases, made by the end-to-end tests: "hard/<case>".
+inline const std::vector<const char*>& hard_recordings() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> result;
+    for (const auto& each :
+         std::filesystem::directory_iterator{std::string{TC_SOURCE_DIR} + "/tests/recordings/hard"})
+      result.push_back("hard/" + each.path().filename().string());
+    std::sort(result.begin(), result.end());
+    return result;
+  }();
+  static const std::vector<const char*> result = [] {
+    std::vector<const char*> all;
+    for (const auto& each : names)
+      all.push_back(each.c_str());
+    return all;
+  }();
+  return result;
+}
+
 /// Name of a test of one recording.
 inline std::string recording_name(const testing::TestParamInfo<const char*>& parameter) {
   std::string name{parameter.param};
-  std::replace(name.begin(), name.end(), '-', '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char each) { return each == '-' || each == '/'; }, '_');
   return name;
 }
 

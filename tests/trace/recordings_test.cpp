@@ -1,6 +1,7 @@
 // Real runs of real controllers against their ground truth, from all of the evidence and from parts of it.
 
 #include "tests/trace/recorded.hpp"
+#include "trace/explain.hpp"
 #include "trace/span_ids.hpp"
 
 #include <gmock/gmock.h>
@@ -215,6 +216,25 @@ TEST_P(recording, messages_alone_tell_nothing_false) {
   }
 }
 
+TEST_P(recording, explains_every_run_of_every_object) {
+  ledger all;
+  for (const auto& fact : stream_of(GetParam()))
+    all.add(fact);
+  std::map<std::string, std::string> told;
+  for (const auto& [object, known] : all.objects())
+    told[object.kind + '/' + object.namespace_name + '/' + object.name] = explain(all, object, {});
+  for (const auto& trace : assemble_all(all, {}))
+    for (const auto& each : trace.spans) {
+      if (each.text("flux.span.kind") != "run")
+        continue;
+      auto change = trace.change_key + " (trace " + trace.id.to_hex() + ')';
+      bool attempt = each.text("flux.reason") != "DependencyNotReady" && each.text("flux.action") != "delete";
+      EXPECT_THAT(told[name_of(each)],
+                  testing::HasSubstr(attempt ? change + " as span " + each.id.to_hex() : change))
+          << each.name;
+    }
+}
+
 TEST_P(recording, evidence_from_the_estate_assembles_as_the_whole_does) {
   auto facts = stream_of(GetParam());
   ledger all;
@@ -259,6 +279,7 @@ TEST(drift, is_a_change_of_its_own_for_a_trace_that_asks_for_it) {
 }
 
 INSTANTIATE_TEST_SUITE_P(all, recording, testing::ValuesIn(test::recordings), test::recording_name);
+INSTANTIATE_TEST_SUITE_P(of, recording, testing::ValuesIn(test::hard_recordings()), test::recording_name);
 
 } // namespace
 } // namespace tc::trace
