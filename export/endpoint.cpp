@@ -98,14 +98,19 @@ bool has_path(const address_parts& parts) {
 }
 
 /// The protocol that type, scheme, port and path mean; an error for those that Jaeger once spoke.
-tl::expected<protocol, endpoint_error> choose_protocol(std::string_view type, const address_parts& parts) {
+tl::expected<protocol, endpoint_error> choose_protocol(std::string_view type, const address_parts& parts,
+                                                       std::optional<protocol> preferred) {
+  bool is_grpc = parts.scheme == "grpc" || parts.scheme == "grpcs";
+  bool is_json = parts.scheme == "http+json" || parts.scheme == "https+json";
   if (type == "zipkin") {
-    if (parts.scheme == "grpc" || parts.scheme == "grpcs")
+    if (is_grpc || is_json)
       return wrong(quoted(parts) + ": Zipkin is spoken over http:// or https:// only");
     return protocol::zipkin_json;
   }
-  if (parts.scheme == "grpc" || parts.scheme == "grpcs")
+  if (is_grpc)
     return protocol::otlp_grpc;
+  if (is_json)
+    return protocol::otlp_http_json;
   if (type == "jaeger") {
     if (parts.port == 14268 || parts.path.starts_with("/api/traces"))
       return wrong(quoted(parts) + " is Jaeger's Thrift endpoint, which is not supported; use port 4318");
@@ -117,6 +122,11 @@ tl::expected<protocol, endpoint_error> choose_protocol(std::string_view type, co
   }
   if (parts.port == 4317 && !has_path(parts))
     return protocol::otlp_grpc;
+  // From here on it is a convention that decides, so a preference may. gRPC has no path, and 4318 is not its
+  // port.
+  if (preferred == protocol::otlp_http_json ||
+      (preferred == protocol::otlp_grpc && !has_path(parts) && parts.port != 4318))
+    return *preferred;
   return protocol::otlp_http_protobuf;
 }
 
@@ -170,7 +180,8 @@ std::string endpoint::for_display() const {
   return url_for_display(url);
 }
 
-tl::expected<endpoint, endpoint_error> resolve_endpoint(std::string_view type, std::string_view address) {
+tl::expected<endpoint, endpoint_error> resolve_endpoint(std::string_view type, std::string_view address,
+                                                        std::optional<protocol> preferred) {
   if (type != "otel" && type != "otlp" && type != "jaeger" && type != "zipkin")
     return wrong("Provider type \"" + printable_excerpt(type, 40) +
                  "\" takes no traces; use otel, otlp, jaeger or zipkin");
@@ -179,14 +190,14 @@ tl::expected<endpoint, endpoint_error> resolve_endpoint(std::string_view type, s
   auto parts = take_apart(address);
   if (!parts)
     return tl::unexpected{parts.error()};
-  for (auto known : {"", "http", "https", "grpc", "grpcs"})
+  for (auto known : {"", "http", "https", "http+json", "https+json", "grpc", "grpcs"})
     if (parts->scheme == known) {
-      auto transport = choose_protocol(type, *parts);
+      auto transport = choose_protocol(type, *parts, preferred);
       if (!transport)
         return tl::unexpected{transport.error()};
       if (parts->scheme.empty() && parts->port == 0)
         parts->port = usual_port(*transport);
-      bool secure = parts->scheme == "https" || parts->scheme == "grpcs";
+      bool secure = parts->scheme.starts_with("https") || parts->scheme == "grpcs";
       endpoint out;
       out.transport = *transport;
       out.user_and_password = parts->user_and_password;
@@ -203,7 +214,7 @@ tl::expected<endpoint, endpoint_error> resolve_endpoint(std::string_view type, s
       return out;
     }
   return wrong(quoted(*parts) + " has the scheme \"" + printable_excerpt(parts->scheme, 20) +
-               "\"; use http://, https://, grpc:// or grpcs://");
+               "\"; use http://, https://, http+json://, https+json://, grpc:// or grpcs://");
 }
 
 } // namespace tc::exporting

@@ -6,6 +6,7 @@
 #include <tl/expected.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -44,7 +45,9 @@ struct endpoint_error {
 };
 
 /// Returns where a Provider of `type` (otel, otlp, jaeger, zipkin) with that `address` is reached. The
-/// address is a URL, or host:port, or a host.
-tl::expected<endpoint, endpoint_error> resolve_endpoint(std::string_view type, std::string_view address);
+/// address is a URL, or host:port, or a host. `preferred` is the OTLP protocol to use where only a convention
+/// decides (OTEL_EXPORTER_OTLP_PROTOCOL).
+tl::expected<endpoint, endpoint_error> resolve_endpoint(std::string_view type, std::string_view address,
+                                                        std::optional<protocol> preferred = std::nullopt);
 
 } // namespace tc::exporting

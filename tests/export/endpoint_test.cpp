@@ -1,4 +1,4 @@
-// The table of docs/exporting.md, row by row.
+// Where addresses lead, beyond the examples of the table in docs/exporting.md (endpoint_table_test.cpp).
 
 #include "export/endpoint.hpp"
 
@@ -68,6 +68,23 @@ INSTANTIATE_TEST_SUITE_P(
         // Schemes and what is left out.
         row{"otel", "HTTPS://Collector:4318", http, "https://Collector:4318/v1/traces"},
         row{"otel", "http://collector:4318#part", http, "http://collector:4318/v1/traces"}));
+
+TEST(resolve_endpoint, lets_a_preference_decide_where_only_a_convention_would) {
+  auto chosen = [](std::string_view address, protocol preferred) {
+    auto found = resolve_endpoint("otel", address, preferred);
+    return found ? std::string{to_string(found->transport)} + ' ' + found->url : found.error().message;
+  };
+  constexpr auto json = protocol::otlp_http_json;
+  EXPECT_EQ(chosen("collector", json), "http/json http://collector:4318/v1/traces");
+  EXPECT_EQ(chosen("http://collector/in", json), "http/json http://collector/in");
+  EXPECT_EQ(chosen("collector:4317", json), "grpc http://collector:4317");
+  EXPECT_EQ(chosen("collector", grpc), "grpc http://collector:4317");
+  EXPECT_EQ(chosen("https://collector:9000", grpc), "grpc https://collector:9000");
+  EXPECT_EQ(chosen("http://collector:4318", grpc), "http/protobuf http://collector:4318/v1/traces");
+  EXPECT_EQ(chosen("http://collector:9000/in", grpc), "http/protobuf http://collector:9000/in");
+  EXPECT_EQ(chosen("http+json://collector", grpc), "http/json http://collector/v1/traces");
+  EXPECT_EQ(resolve_endpoint("zipkin", "zipkin", grpc)->transport, zipkin);
+}
 
 TEST(resolve_endpoint, takes_user_and_password_out_of_the_url) {
   auto found = resolve_endpoint("otel", "https://user:p%40ss@collector:4318/v1/traces?token=abc");
