@@ -319,6 +319,7 @@ provider_registry::outside controller_process::impl::registry_outside() {
   out.make_setup = [this](const std::string& provider, const resolved_provider& resolved) {
     return make_setup(provider, resolved);
   };
+  out.post = [this](std::function<void()> task) { loop.post(std::move(task)); };
   return out;
 }
 

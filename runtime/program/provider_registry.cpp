@@ -1,5 +1,7 @@
 #include "runtime/program/provider_registry.hpp"
 
+#include "actors/exporter.hpp"
+
 #include <tuple>
 #include <utility>
 
@@ -65,7 +67,11 @@ void provider_registry::forget_if_unused(const std::string& key) {
 }
 
 void provider_registry::forget(const std::string& key) {
-  entries_.erase(key);
+  auto gone = entries_.extract(key);
+  if (!gone.empty()) {
+    gone.mapped().sink = nullptr;
+    answer_waiting(gone.mapped());
+  }
   auto binding = std::make_shared<provider_binding>();
   std::tie(binding->namespace_name, binding->name) = split(key);
   binding->forgotten = true;
@@ -74,9 +80,48 @@ void provider_registry::forget(const std::string& key) {
 
 void provider_registry::tick() {
   auto now = outside_.clock();
-  for (auto& [key, what] : entries_)
+  for (auto& [key, what] : entries_) {
+    answer_waiting(what, now - patience);
     if (what.resource && !what.users.empty() && what.reading == 0 && what.next_read <= now)
       refresh(key);
+  }
+}
+
+void provider_registry::current_sink(const std::string& key, duration age, fresh_sink::sink_receiver then) {
+  auto found = entries_.find(key);
+  if (found == entries_.end() || !found->second.sink)
+    return then(nullptr);
+  auto& what = found->second;
+  auto now = outside_.clock();
+  if (what.read_at >= now - age && age > duration::zero())
+    return then(what.sink);
+  what.waiting.emplace_back(now, std::move(then));
+  if (what.reading != 0 && what.reading_since < now - age)
+    what.changed_while_reading = true; // it may have begun before the change
+  if (what.reading == 0)
+    refresh(key);
+}
+
+/// Tells the requests that have waited since `until` or longer which sink to use.
+void provider_registry::answer_waiting(entry& what, timestamp until) {
+  auto waiting = std::exchange(what.waiting, {});
+  auto sink = what.sink;
+  for (auto& [since, then] : waiting)
+    if (since <= until)
+      then(sink);
+    else
+      what.waiting.emplace_back(since, std::move(then));
+}
+
+/// A setup whose sink asks for its Secrets before use.
+exporter_setup_ptr provider_registry::kept_fresh(const std::string& key, const exporter_setup_ptr& made) {
+  auto out = std::make_shared<exporter_setup>(*made);
+  out->sink = std::make_shared<fresh_sink>(
+      made->sink,
+      fresh_sink::outside{outside_.post, [this, key](duration age, fresh_sink::sink_receiver then) {
+                            current_sink(key, age, std::move(then));
+                          }});
+  return out;
 }
 
 void provider_registry::refresh(const std::string& key) {
@@ -98,6 +143,7 @@ void provider_registry::refresh(const std::string& key) {
     return;
   }
   what.reading = ++readings_;
+  what.reading_since = outside_.clock();
   what.changed_while_reading = false;
   // The answers come one by one on this thread; the last one resolves.
   struct gathering {
@@ -152,10 +198,12 @@ void provider_registry::gathered(const std::string& key, std::uint64_t reading,
 void provider_registry::resolved(const std::string& key, entry& what, const provider_resource& resource,
                                  provider_secrets secrets, std::optional<provider_problem> problem) {
   auto now = outside_.clock();
+  what.read_at = what.reading_since;
   if (problem) {
     // An API server that is away for a moment is no reason to stop using what worked.
     if (problem->reason == "SecretUnreadable" && what.usable) {
       what.next_read = now + retry;
+      answer_waiting(what);
       return;
     }
     announce_problem(key, what, std::move(*problem));
@@ -171,8 +219,10 @@ void provider_registry::resolved(const std::string& key, entry& what, const prov
     announce_problem(key, what, target.error());
     return;
   }
-  if (what.usable && same && !what.resource_changed)
+  if (what.usable && same && !what.resource_changed) {
+    answer_waiting(what);
     return;
+  }
   auto setup = outside_.make_setup(key, *target);
   if (!setup) {
     announce_problem(key, what, {"ProviderInvalid", setup.error()});
@@ -182,15 +232,19 @@ void provider_registry::resolved(const std::string& key, entry& what, const prov
   what.usable = true;
   what.resource_changed = false;
   what.problem.clear();
+  what.sink = (*setup)->sink;
   auto binding = std::make_shared<provider_binding>();
   std::tie(binding->namespace_name, binding->name) = split(key);
-  binding->setup = std::move(*setup);
+  binding->setup = names_secrets ? kept_fresh(key, *setup) : std::move(*setup);
   outside_.bind(std::move(binding));
+  answer_waiting(what);
 }
 
 void provider_registry::announce_problem(const std::string& key, entry& what, provider_problem problem) {
   what.next_read = outside_.clock() + retry;
   what.usable = false;
+  what.sink = nullptr;
+  answer_waiting(what);
   if (what.problem == problem.message)
     return;
   what.problem = problem.message;

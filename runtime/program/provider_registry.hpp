@@ -1,12 +1,13 @@
 #pragma once
 
 // Keeps the Providers that Traces name ready for use: reads their Secrets, makes their sinks, and tells what
-// came of it. Secrets are read again from time to time, and soon when something is missing, so that a
-// rotation or a mended Provider takes effect without a restart. All functions belong to the HTTP client's
-// thread.
+// came of it. Secrets are read again before use (fresh_sink.hpp), from time to time, and soon when something
+// is missing, so that a rotation or a mended Provider takes effect without a restart. All functions belong to
+// the HTTP client's thread.
 
 #include "export/environment.hpp"
 #include "messages/actors.hpp"
+#include "runtime/program/fresh_sink.hpp"
 #include "runtime/program/provider_resolution.hpp"
 
 #include <cstdint>
@@ -16,6 +17,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace tc::runtime {
 
@@ -38,11 +41,15 @@ public:
         make_setup;
     std::function<void(provider_binding_ptr)> bind;
     std::function<timestamp()> clock;
+    /// Runs a task on the thread of this registry, soon; may be called on any.
+    std::function<void(std::function<void()>)> post;
   };
   /// Secrets of a Provider in use are read again this often …
   static constexpr duration reread = std::chrono::seconds{30};
   /// … and those of one that cannot be used this often.
   static constexpr duration retry = std::chrono::seconds{5};
+  /// A request waits so long for its Secrets to be read again; then it uses those that are known.
+  static constexpr duration patience = std::chrono::seconds{2};
 
   explicit provider_registry(outside functions) : outside_(std::move(functions)) {}
 
@@ -52,6 +59,9 @@ public:
   void reference(const std::string& trace_uid, const std::string& provider);
   /// Reads again what is due.
   void tick();
+  /// Calls `then` with the sink of the Provider "namespace/name" when its Secrets have been read at most
+  /// `age` ago: at once, or when they have been; with nullptr when it cannot be used.
+  void current_sink(const std::string& key, duration age, fresh_sink::sink_receiver then);
 
 private:
   struct entry {
@@ -64,6 +74,9 @@ private:
     bool resource_changed = true; ///< since its sink was made
     std::string problem;
     timestamp next_read;
+    timestamp reading_since, read_at; ///< when the reading under way, and the last one, began
+    fresh_sink::sink_ptr sink;        ///< while usable
+    std::vector<std::pair<timestamp, fresh_sink::sink_receiver>> waiting; ///< requests, and since when
   };
 
   void refresh(const std::string& key);
@@ -71,6 +84,8 @@ private:
                 provider_secrets secrets, std::optional<provider_problem> problem);
   void resolved(const std::string& key, entry& what, const provider_resource& resource,
                 provider_secrets secrets, std::optional<provider_problem> problem);
+  exporter_setup_ptr kept_fresh(const std::string& key, const exporter_setup_ptr& made);
+  static void answer_waiting(entry& what, timestamp until = timestamp::max());
   void forget(const std::string& key);
   void forget_if_unused(const std::string& key);
   void announce_problem(const std::string& key, entry& what, provider_problem problem);

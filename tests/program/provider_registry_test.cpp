@@ -59,7 +59,7 @@ protected:
                told.push_back(binding->setup ? "ready" : binding->forgotten ? "forgotten" : binding->reason);
                messages.push_back(binding->problem);
              },
-             [this] { return now; }}) {}
+             [this] { return now; }, [](const std::function<void()>& task) { task(); }}) {}
 
   provider_registry::secret_result answer_for(const std::string& name) {
     auto found = secrets.find(name);

@@ -9,7 +9,7 @@ import tempfile
 
 from .hard_cases import CASES
 from .report import Report
-from .scenarios import commits, definitions, failures, faults, hard_cases, recording
+from .scenarios import commits, definitions, failures, faults, hard_cases, recording, transports
 from .world import World
 
 # In the order in which they run; each leaves the cluster usable for the next, and later ones use the traces of earlier ones.
@@ -21,6 +21,7 @@ SCENARIOS = {
     "faults": ("no fault loses a trace or doubles one", faults.all_faults),
     "provider": ("a missing Provider shows, heals, and loses nothing", failures.missing_provider),
     "validation": ("a wrong Trace is refused, the proposal's examples are not", failures.validation),
+    "transports": ("the same traces through every protocol, credential and proxy, and through a rotation", transports.transports),
     "hard-cases": ("hard cases that the bundled recordings lack are true, live and replayed", hard_cases.play_and_judge),
     "definitions": ("definitions, RBAC and examples hold on a real API server", definitions.definitions),
     "shutdown": ("the books balance and SIGTERM drains", commits.shutdown),

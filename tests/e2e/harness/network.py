@@ -1,6 +1,7 @@
 """Loopback networking: free ports, small HTTP servers, and a TCP proxy whose connections can be cut, stalled or refused."""
 
 import http.server
+import random
 import select
 import socket
 import threading
@@ -11,6 +12,19 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def free_address(*ports):
+    """Returns a loopback address on which these very ports are free: for what is told by its port. All of 127.0.0.0/8 is loopback on Linux."""
+    while True:
+        address = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
+        try:
+            for port in ports:
+                with socket.socket() as probe:
+                    probe.bind((address, port))
+            return address
+        except OSError:
+            continue
 
 
 def serve(handler):

@@ -1,4 +1,4 @@
-"""The real trace backends: an OpenTelemetry Collector that writes to files and forwards to Jaeger, and Jaeger all-in-one."""
+"""The real trace backends: an OpenTelemetry Collector that writes to files and forwards to Jaeger, Jaeger all-in-one, and Zipkin."""
 
 import json
 import os
@@ -12,15 +12,22 @@ from .waiting import until
 
 
 class Jaeger:
-    def __init__(self, supervisor, programs):
+    """Jaeger all-in-one with its memory. With an `address` it listens on its usual ports there: OTLP on 4317 and 4318, Zipkin on 9411."""
+
+    def __init__(self, supervisor, programs, address=None, name="jaeger"):
+        self.address = address
         self.otlp_grpc, self._query, self._admin = free_port(), free_port(), free_port()
-        loopback = {"collector.otlp.grpc.host-port": self.otlp_grpc, "collector.otlp.http.host-port": free_port(),
-                    "query.http-server.host-port": self._query, "query.grpc-server.host-port": free_port(),
+        loopback = {"query.http-server.host-port": self._query, "query.grpc-server.host-port": free_port(),
                     "admin.http.host-port": self._admin, "collector.grpc-server.host-port": free_port(),
                     "collector.http-server.host-port": free_port()}
+        flags = [f"--{flag}=127.0.0.1:{port}" for flag, port in loopback.items()]
+        if address:
+            flags += [f"--collector.otlp.grpc.host-port={address}:4317", f"--collector.otlp.http.host-port={address}:4318",
+                      f"--collector.zipkin.host-port={address}:9411"]
+        else:
+            flags += [f"--collector.otlp.grpc.host-port=127.0.0.1:{self.otlp_grpc}", f"--collector.otlp.http.host-port=127.0.0.1:{free_port()}"]
         environment = {**os.environ, "SPAN_STORAGE_TYPE": "memory", "JAEGER_DISABLED": "true"}
-        self.child = supervisor.start("jaeger", [os.path.join(programs, "jaeger-all-in-one"), "--collector.otlp.enabled=true",
-                                                 *(f"--{flag}=127.0.0.1:{port}" for flag, port in loopback.items())], environment)
+        self.child = supervisor.start(name, [os.path.join(programs, "jaeger-all-in-one"), "--collector.otlp.enabled=true", *flags], environment)
 
     def wait(self):
         until("Jaeger to be healthy", lambda: urllib.request.urlopen(f"http://127.0.0.1:{self._admin}/", timeout=2).status == 200, 60,
@@ -28,17 +35,55 @@ class Jaeger:
 
     def trace(self, trace_id):
         """Returns the spans that Jaeger's API shows for a trace, [] when it knows none."""
+        return self.whole_trace(trace_id).get("spans", [])
+
+    def whole_trace(self, trace_id):
+        """Returns spans and processes of a trace, {} when there is none."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._query}/api/traces/{trace_id}", timeout=5) as answer:
-                return json.load(answer)["data"][0]["spans"]
+                return json.load(answer)["data"][0]
         except urllib.error.HTTPError as error:
             if error.code == 404:
-                return []
+                return {}
             raise
 
     def services(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self._query}/api/services", timeout=5) as answer:
             return json.load(answer)["data"] or []
+
+
+class Zipkin:
+    """Zipkin's own server, with its memory. `missing(programs)` says why it cannot be had, "" when it can."""
+
+    def __init__(self, supervisor, programs):
+        self.port = free_port()
+        self.child = supervisor.start("zipkin", ["java", "-Xmx256m", "-jar", os.path.join(programs, "zipkin.jar")], {
+            **os.environ, "QUERY_PORT": str(self.port), "ARMERIA_OPTS": "", "STORAGE_TYPE": "mem", "SELF_TRACING_ENABLED": "false",
+            "SERVER_ADDRESS": "127.0.0.1"})
+
+    @staticmethod
+    def missing(programs):
+        if os.path.exists(os.path.join(programs, "zipkin.jar")):
+            return ""
+        try:
+            with open(os.path.join(programs, "zipkin.why"), encoding="utf-8") as stream:
+                return stream.read().strip()
+        except OSError:
+            return "tests/e2e/build-tools has not fetched it"
+
+    def wait(self):
+        until("Zipkin to be healthy", lambda: urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2).status == 200, 90,
+              logs=[self.child], needs=self.child)
+
+    def trace(self, trace_id):
+        """Returns the spans that Zipkin's API shows for a trace, [] when it knows none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v2/trace/{trace_id}", timeout=5) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return []
+            raise
 
 
 class Collector:

@@ -48,16 +48,16 @@ class World:
         for name in (NAMESPACE, WORKLOADS, "default"):
             self.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         say("starting the stand-in source, kustomize-controller and helm-controller")
-        self.posts = self._closing(PostRecorder(os.path.join(self.work, "posts.jsonl")))
-        self.source = self._closing(StandInSource(self.admin, self.posts.url))
+        self.posts = self.closing(PostRecorder(os.path.join(self.work, "posts.jsonl")))
+        self.source = self.closing(StandInSource(self.admin, self.posts.url))
         self.source.serve_charts()
-        self.workloads = self._closing(Workloads(self.admin))
+        self.workloads = self.closing(Workloads(self.admin))
         self.controllers = Controllers(self.supervisor, self.programs, self.work, self.control_plane.admin_kubeconfig(), self.posts.url)
         self.controllers.start("kustomize-controller")
         self.controllers.start("helm-controller")
         self.jaeger.wait()
         self.collector.wait()
-        self.proxy = self._closing(Proxy(self.control_plane.port))
+        self.proxy = self.closing(Proxy(self.control_plane.port))
 
     def install_subject(self):
         """Applies deploy/base (not its Deployment: the program runs as a process here) and makes kubeconfigs for its ServiceAccount."""
@@ -122,7 +122,7 @@ class World:
                     stream.write(json.dumps({"receivedAt": utc().strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "type": "ADDED", "object": item}) + "\n")
         return path
 
-    def _closing(self, thing):
+    def closing(self, thing):
         self._closers.append(thing)
         return thing
 
