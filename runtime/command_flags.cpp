@@ -91,6 +91,14 @@ flag_table flags_of(run_options& to, raw_values& raw) {
        bind_text(to.events_hmac_key_file)});
   out.push_back({"Servers", "events-token-file", "FILE", "Take only events that come with this bearer token.",
                  bind_text(to.events_token_file)});
+  out.push_back({"Servers", "events-tls-cert-file", "FILE",
+                 "Serve --events-addr with TLS and this certificate (PEM); read again when it changes.",
+                 bind_text(to.events_tls_cert_file)});
+  out.push_back({"Servers", "events-tls-key-file", "FILE", "Private key of that certificate (PEM).",
+                 bind_text(to.events_tls_key_file)});
+  out.push_back({"Servers", "events-tls-client-ca-file", "FILE",
+                 "Take events only from clients with a certificate of these authorities (PEM).",
+                 bind_text(to.events_tls_client_ca_file)});
   out.push_back({"Servers", "forward-events-to", "URL",
                  "Forward every received event to this URL, usually notification-controller's.",
                  bind_text(to.forward_events_to)});

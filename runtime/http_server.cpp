@@ -9,9 +9,11 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
 #include <csignal>
 #include <list>
 #include <optional>
@@ -81,48 +83,83 @@ server_response answer(const std::vector<http_route>& routes, const server_reque
   }
 }
 
-class session;
+/// What the server does with a connection, whatever it speaks.
+class connection {
+public:
+  virtual ~connection() = default;
+  virtual void close() = 0;
+  /// Ends the connection: now, unless an answer is on its way.
+  virtual void stop() = 0;
+};
 
 /// What the sessions share. Everything in it is used on the server's thread only.
 struct shared_state {
   http_server::settings with;
-  std::list<std::weak_ptr<session>> sessions; ///< the one that has been quiet longest first
+  std::list<std::weak_ptr<connection>> sessions; ///< the one that has been quiet longest first
   bool is_stopping = false;
 };
 
+using plain_stream = beast::tcp_stream;
+using tls_stream = beast::ssl_stream<beast::tcp_stream>;
+
 /// One connection, kept alive by its pending operations.
-class session : public std::enable_shared_from_this<session> {
+template <class Stream>
+class session : public connection, public std::enable_shared_from_this<session<Stream>> {
 public:
-  session(tcp::socket socket, std::shared_ptr<shared_state> shared)
-      : stream_(std::move(socket)), shared_(std::move(shared)) {
+  static constexpr bool is_tls = std::is_same_v<Stream, tls_stream>;
+
+  session(Stream stream, std::shared_ptr<asio::ssl::context> certificates,
+          std::shared_ptr<shared_state> shared)
+      : certificates_(std::move(certificates)), stream_(std::move(stream)), shared_(std::move(shared)) {
     // nop
   }
 
-  ~session() {
+  ~session() override {
     if (is_listed_)
       shared_->sessions.erase(place_);
   }
 
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
+
   void begin() {
-    place_ = shared_->sessions.insert(shared_->sessions.end(), weak_from_this());
+    place_ = shared_->sessions.insert(shared_->sessions.end(), this->weak_from_this());
     is_listed_ = true;
-    await_request();
+    if constexpr (is_tls)
+      shake_hands();
+    else
+      await_request();
   }
 
-  void close() {
+  void close() override {
     error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
-    stream_.close();
+    socket().shutdown(tcp::socket::shutdown_both, ignored);
+    transport().close();
   }
 
-  /// Ends the session: now, unless an answer is on its way.
-  void stop() {
+  void stop() override {
     if (!is_writing_)
       return close();
-    stream_.expires_after(std::chrono::seconds{1});
+    transport().expires_after(std::chrono::seconds{1});
   }
 
 private:
+  /// Below TLS; it has the timers.
+  beast::tcp_stream& transport() { return beast::get_lowest_layer(stream_); }
+  tcp::socket& socket() { return transport().socket(); }
+
+  void shake_hands() {
+    transport().expires_after(limits().read_timeout);
+    stream_.async_handshake(asio::ssl::stream_base::server,
+                            [self = this->shared_from_this()](error_code failure) {
+                              if (!failure)
+                                return self->await_request();
+                              if (self->shared_->with.handshake_failed)
+                                self->shared_->with.handshake_failed(failure.message());
+                              self->close();
+                            });
+  }
+
   const http_limits& limits() const { return shared_->with.limits; }
 
   /// Waits for the first byte of a request, as long as an idle connection may live.
@@ -134,9 +171,9 @@ private:
     parser_->body_limit(limits().body_bytes);
     if (buffer_.size() > 0)
       return read_request();
-    stream_.expires_after(limits().idle_timeout);
+    transport().expires_after(limits().idle_timeout);
     stream_.async_read_some(buffer_.prepare(1024),
-                            [self = shared_from_this()](error_code failure, std::size_t bytes) {
+                            [self = this->shared_from_this()](error_code failure, std::size_t bytes) {
                               if (failure)
                                 return self->close();
                               self->buffer_.commit(bytes);
@@ -145,9 +182,9 @@ private:
   }
 
   void read_request() {
-    stream_.expires_after(limits().read_timeout);
+    transport().expires_after(limits().read_timeout);
     http::async_read_header(stream_, buffer_, *parser_,
-                            [self = shared_from_this()](error_code failure, std::size_t) {
+                            [self = this->shared_from_this()](error_code failure, std::size_t) {
                               if (failure)
                                 return self->refuse(failure);
                               if (beast::iequals(self->parser_->get()[http::field::expect], "100-continue"))
@@ -160,7 +197,7 @@ private:
   void write_continue() {
     auto message = std::make_shared<response_message>(http::status::continue_, 11);
     http::async_write(stream_, *message,
-                      [self = shared_from_this(), message](error_code failure, std::size_t) {
+                      [self = this->shared_from_this(), message](error_code failure, std::size_t) {
                         if (failure)
                           return self->close();
                         self->read_body();
@@ -169,7 +206,7 @@ private:
 
   void read_body() {
     http::async_read(stream_, buffer_, *parser_,
-                     [self = shared_from_this()](error_code failure, std::size_t) {
+                     [self = this->shared_from_this()](error_code failure, std::size_t) {
                        if (failure)
                          return self->refuse(failure);
                        self->handle();
@@ -207,20 +244,31 @@ private:
     if (is_head)
       message->body().clear(); // the length stays that of the GET
     is_writing_ = true;
-    stream_.expires_after(shared_->is_stopping ? std::chrono::seconds{1} : limits().write_timeout);
-    http::async_write(stream_, *message,
-                      [self = shared_from_this(), message, keep_alive](error_code failure, std::size_t) {
-                        self->is_writing_ = false;
-                        if (failure || !keep_alive || self->shared_->is_stopping)
-                          return self->finish();
-                        self->await_request();
-                      });
+    transport().expires_after(shared_->is_stopping ? std::chrono::seconds{1} : limits().write_timeout);
+    http::async_write(
+        stream_, *message,
+        [self = this->shared_from_this(), message, keep_alive](error_code failure, std::size_t) {
+          self->is_writing_ = false;
+          if (failure || !keep_alive || self->shared_->is_stopping)
+            return self->finish();
+          self->await_request();
+        });
   }
 
   /// Says that no more comes, so that the client reads the answer before it sees the end.
   void finish() {
+    if constexpr (is_tls) {
+      // It also waits for the client to say so, and fails on what that still sends: either way, TLS is over.
+      transport().expires_after(std::chrono::seconds{1});
+      stream_.async_shutdown([self = this->shared_from_this()](error_code) { self->end_transport(); });
+    } else {
+      end_transport();
+    }
+  }
+
+  void end_transport() {
     error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    socket().shutdown(tcp::socket::shutdown_send, ignored);
     close_after_drain(0);
   }
 
@@ -231,21 +279,22 @@ private:
     if (drained > most || shared_->is_stopping)
       return close();
     if (drained == 0)
-      stream_.expires_after(std::chrono::seconds{1});
+      transport().expires_after(std::chrono::seconds{1});
     buffer_.clear();
-    stream_.async_read_some(buffer_.prepare(16384),
-                            [self = shared_from_this(), drained](error_code failure, std::size_t bytes) {
-                              if (failure)
-                                return self->close();
-                              self->close_after_drain(drained + bytes);
-                            });
+    transport().async_read_some(buffer_.prepare(16384), [self = this->shared_from_this(),
+                                                         drained](error_code failure, std::size_t bytes) {
+      if (failure)
+        return self->close();
+      self->close_after_drain(drained + bytes);
+    });
   }
 
-  beast::tcp_stream stream_;
+  std::shared_ptr<asio::ssl::context> certificates_; ///< those that this connection began with
+  Stream stream_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::shared_ptr<shared_state> shared_;
-  std::list<std::weak_ptr<session>>::iterator place_;
+  std::list<std::weak_ptr<connection>>::iterator place_;
   bool is_listed_ = false;
   bool is_writing_ = false;
 };
@@ -309,7 +358,7 @@ std::string_view server_request::header(std::string_view name) const {
 
 class http_server::state {
 public:
-  state() : acceptor_(context_), pause_(context_) {
+  state() : acceptor_(context_), pause_(context_), renewal_(context_) {
     // nop
   }
 
@@ -320,6 +369,8 @@ public:
     port_ = acceptor_.local_endpoint().port();
     shared_->with = std::move(with);
     accept();
+    if (shared_->with.tls)
+      renew_later();
     blocked_signals none_here;
     thread_ = std::thread{[this] { context_.run(); }};
     return std::nullopt;
@@ -335,6 +386,7 @@ public:
       error_code ignored;
       acceptor_.close(ignored);
       pause_.cancel();
+      renewal_.cancel();
       // Closing removes from the list only later, when the handlers run; still, walk a copy.
       for (const auto& entry : std::list{shared_->sessions})
         if (auto found = entry.lock())
@@ -355,8 +407,29 @@ private:
           oldest->close();
       error_code ignored;
       socket.set_option(tcp::no_delay{true}, ignored);
-      std::make_shared<session>(std::move(socket), shared_)->begin();
+      serve(std::move(socket));
       accept();
+    });
+  }
+
+  void serve(tcp::socket socket) {
+    if (!shared_->with.tls)
+      return std::make_shared<session<plain_stream>>(plain_stream{std::move(socket)}, nullptr, shared_)
+          ->begin();
+    auto certificates = shared_->with.tls->context();
+    tls_stream stream{std::move(socket), *certificates};
+    std::make_shared<session<tls_stream>>(std::move(stream), std::move(certificates), shared_)->begin();
+  }
+
+  /// Looks again and again whether the certificates were renewed.
+  void renew_later() {
+    renewal_.expires_after(shared_->with.limits.renewal_interval);
+    renewal_.async_wait([this](error_code failure) {
+      if (failure || shared_->is_stopping)
+        return;
+      if (auto renewed = shared_->with.tls->refresh(); renewed && shared_->with.renewed)
+        shared_->with.renewed(*renewed ? std::string{} : renewed->error());
+      renew_later();
     });
   }
 
@@ -374,6 +447,7 @@ private:
   asio::io_context context_{1};
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
+  asio::steady_timer renewal_;
   std::uint16_t port_ = 0;
   std::thread thread_;
 };

@@ -1,10 +1,12 @@
 #pragma once
 
 // A small HTTP/1.1 server for probes, metrics and Flux's events: one thread, routes to plain functions, every
-// wait bounded, so that a stalled client delays nobody. No TLS. The client is in http_client/.
+// wait bounded, so that a stalled client delays nobody. With TLS where certificates are given
+// (server_tls.hpp). The client is in http_client/.
 
 #include "messages/time.hpp"
 #include "runtime/listen_address.hpp"
+#include "runtime/server_tls.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -51,6 +53,7 @@ struct http_limits {
   duration read_timeout = std::chrono::seconds{10}; ///< from the first byte of a request to its last
   duration idle_timeout = std::chrono::seconds{30}; ///< between requests
   duration write_timeout = std::chrono::seconds{10};
+  duration renewal_interval = std::chrono::seconds{5}; ///< between looks at the certificates' files
   std::size_t connections = 256; ///< beyond it the one that has been quiet longest is closed
 };
 
@@ -62,6 +65,13 @@ public:
     http_limits limits{};
     /// Told of what went wrong in a handler, on the server's thread. May be empty.
     std::function<void(const std::string&)> report{};
+    /// Null: plain HTTP, and the rest below is of no use.
+    std::shared_ptr<server_tls> tls{};
+    /// Told when the certificates' files have changed, on the server's thread: "" when they are in use, else
+    /// why the former certificate stays. May be empty.
+    std::function<void(const std::string& problem)> renewed{};
+    /// Told of each connection that ended before TLS was agreed on, on the server's thread. May be empty.
+    std::function<void(const std::string& problem)> handshake_failed{};
   };
 
   /// Listens and serves from now on. The error names the address and the remedy.

@@ -91,6 +91,7 @@ public:
   counter_family<2> observations;     ///< observations_total{kind,source}: source is watch, post or event
   counter_family<1> decode_errors;    ///< decode_errors_total{kind}
   counter_family<2> events_received;  ///< events_received_total{code,reason}: HTTP events
+  counter_family<1> events_tls;       ///< events_tls_total{outcome}: certificates and handshakes
   counter_family<1> events_forwarded; ///< events_forwarded_total{outcome}: by the tee
   gauge_family<1> watch_state;        ///< watch_state{resource}: 1 while a watch is open, 0 otherwise
   counter_family<2> watch_restarts;   ///< watch_restarts_total{resource,reason}

@@ -176,14 +176,24 @@ std::optional<std::string> settle(run_options& options, const raw_values& raw, c
   }
   if (auto problem = wrong_namespace(options.watch_namespace))
     return problem;
-  for (const auto& [name, file] : {std::pair{"events-hmac-key-file", &options.events_hmac_key_file},
-                                   std::pair{"events-token-file", &options.events_token_file}}) {
+  for (const auto& [name, file] :
+       {std::pair{"events-hmac-key-file", &options.events_hmac_key_file},
+        std::pair{"events-token-file", &options.events_token_file},
+        std::pair{"events-tls-cert-file", &options.events_tls_cert_file},
+        std::pair{"events-tls-key-file", &options.events_tls_key_file},
+        std::pair{"events-tls-client-ca-file", &options.events_tls_client_ca_file}}) {
     if (auto problem = unreadable_file(name, *file, outside))
       return problem;
     if (!file->empty() && !options.events_address)
       return std::string{"--"} + name +
              " is of no use without --events-addr; give the address, or leave it out";
   }
+  if (options.events_tls_cert_file.empty() != options.events_tls_key_file.empty())
+    return std::string{"--events-tls-cert-file and --events-tls-key-file belong together; give both, or "
+                       "neither"};
+  if (!options.events_tls_client_ca_file.empty() && options.events_tls_cert_file.empty())
+    return std::string{"--events-tls-client-ca-file is of no use without --events-tls-cert-file; give the "
+                       "server's certificate too, or leave it out"};
   if (!options.forward_events_to.empty()) {
     const auto& url = options.forward_events_to;
     auto host = url.find("://") + 3;

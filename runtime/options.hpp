@@ -61,9 +61,12 @@ struct run_options {
   std::optional<listen_address> metrics_address = listen_address{"", 8080}; ///< nothing = off
   std::optional<listen_address> health_address = listen_address{"", 9440};  ///< nothing = off
   std::optional<listen_address> events_address;                             ///< nothing = off
-  std::string events_hmac_key_file; ///< "" = no signature is asked for
-  std::string events_token_file;    ///< "" = no bearer token is asked for
-  std::string forward_events_to;    ///< "" = events are not forwarded
+  std::string events_hmac_key_file;      ///< "" = no signature is asked for
+  std::string events_token_file;         ///< "" = no bearer token is asked for
+  std::string events_tls_cert_file;      ///< PEM, "" = plain HTTP; given together with the key
+  std::string events_tls_key_file;       ///< PEM
+  std::string events_tls_client_ca_file; ///< PEM, "" = clients need no certificate
+  std::string forward_events_to;         ///< "" = events are not forwarded
   logging_options logging;
   duration shutdown_timeout = std::chrono::seconds{8};
   std::string config_file; ///< "" = none

@@ -129,6 +129,7 @@ struct controller_process::impl {
   void take_events();
   void start_tee();
   tl::expected<void, std::string> start_intake();
+  tl::expected<void, std::string> secure_intake(http_server::settings& with);
   void arm_patience(std::chrono::seconds wait);
 
   run_options options;
@@ -474,6 +475,8 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
   http_server::settings with;
   with.address = *options.events_address;
   with.report = [this](const std::string& problem) { log.error("a request failed", {{"error", problem}}); };
+  if (auto secured = secure_intake(with); !secured)
+    return secured;
   with.limits.body_bytes = event_intake::largest_body;
   with.limits.connections = 64; // each may hold a whole body; Flux has a connection for each controller
   with.limits.header_bytes = event_intake::largest_header;
@@ -483,6 +486,29 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
     return tl::unexpected("--events-addr: " + server.error());
   events_server = std::move(*server);
   log.info("serving", {{"flag", "--events-addr"}, {"port", events_server->port()}});
+  return {};
+}
+
+tl::expected<void, std::string> controller_process::impl::secure_intake(http_server::settings& with) {
+  if (options.events_tls_cert_file.empty())
+    return {};
+  auto tls = server_tls::load({{"--events-tls-cert-file", options.events_tls_cert_file},
+                               {"--events-tls-key-file", options.events_tls_key_file},
+                               {"--events-tls-client-ca-file", options.events_tls_client_ca_file}});
+  if (!tls)
+    return tl::unexpected(tls.error());
+  with.tls = std::move(*tls);
+  with.renewed = [this](const std::string& problem) {
+    counters.events_tls.add(1, problem.empty() ? "renewed" : "renewal_failed");
+    if (problem.empty())
+      log.info("the certificate for events was renewed", {{"file", options.events_tls_cert_file}});
+    else
+      log.error("the certificate for events cannot be renewed; the former one stays", {{"error", problem}});
+  };
+  with.handshake_failed = [this](const std::string& problem) {
+    counters.events_tls.add(1, "handshake_failed");
+    log.debug("a client of --events-addr did not agree on TLS", {{"error", problem}});
+  };
   return {};
 }
 

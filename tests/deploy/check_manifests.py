@@ -189,6 +189,18 @@ def kustomizations():
                 expect(file in named, f"{folder}: kustomization.yaml does not name {file}")
 
 
+def component_flags():
+    """The arguments that a component adds to the Deployment."""
+    found = []
+    for folder, _, files in os.walk(DEPLOY):
+        for file in files:
+            if file.endswith(".yaml"):
+                for document in documents(os.path.relpath(os.path.join(folder, file), DEPLOY)):
+                    if isinstance(document, list):
+                        found += [step["value"] for step in document if step["path"].endswith("/args/-")]
+    return found
+
+
 def image_libraries(program):
     """The image installs every package whose library the program loads."""
     if not shutil.which("dpkg-query") or not shutil.which("ldd"):
@@ -226,7 +238,7 @@ def main():
     kustomizations()
     program = sys.argv[1] if len(sys.argv) > 1 else None
     if program and os.access(program, os.X_OK):
-        flags(program, arguments)
+        flags(program, arguments + component_flags())
         image_libraries(program)
     for problem in problems:
         print(problem)

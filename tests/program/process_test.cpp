@@ -1,5 +1,6 @@
 // The whole program, as a process: from an API server to a backend, with backends of every temper.
 
+#include "runtime/http_client/http_loop.hpp"
 #include "tests/program/cluster_in_miniature.hpp"
 #include "tests/program/running_program.hpp"
 #include "tests/support/certificates.hpp"
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <csignal>
 #include <fstream>
+#include <future>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -336,6 +338,48 @@ TEST_F(process_test, flux_s_http_events_are_in_the_trace) {
     sent += request.header("content-encoding") == "gzip" ? unpacked(folder, request.body) : request.body;
   EXPECT_THAT(sent, HasSubstr(message)); // whole, as only the HTTP event has it
   EXPECT_THAT(program->log(), Not(HasSubstr(planted)));
+}
+
+TEST_F(process_test, events_come_over_tls_and_the_certificate_is_renewed) {
+  scripted_server backend{[](const scripted_request&) { return accepted(); }};
+  certificate_authority authority;
+  auto put = [&](const certificate& shown) {
+    folder.write("tls.key", shown.key_pem);
+    folder.write("tls.crt", shown.certificate_pem);
+  };
+  put(authority.issue_server());
+  start(backend.url(), {"--events-addr=127.0.0.1:0", "--events-tls-cert-file=" + folder.path("tls.crt"),
+                        "--events-tls-key-file=" + folder.path("tls.key")});
+  auto port = program->port_of("--events-addr");
+  ASSERT_GT(port, 0) << program->log();
+  tc::runtime::http_loop loop;
+  auto trusted = std::make_shared<tc::runtime::tls_options>();
+  trusted->ca_pem = authority.pem();
+  auto status_of = [&](const std::string& body) {
+    std::promise<int> status;
+    tc::runtime::http_request request;
+    request.method = "POST";
+    request.url = "https://127.0.0.1:" + std::to_string(port) + "/";
+    request.headers = {"Content-Type: application/json"};
+    request.body = body;
+    request.tls = trusted;
+    request.on_done = [&](const tc::runtime::http_result& result) { status.set_value(result.status); };
+    loop.submit(std::move(request));
+    return status.get_future().get();
+  };
+  std::vector<json> told;
+  auto objects = first_change(&told);
+  for (const auto& body : told)
+    EXPECT_EQ(status_of(body.dump()), 202);
+  EXPECT_EQ(status_of("{"), 400);
+  put(authority.issue_server("renewed"));
+  ASSERT_NE(program->wait_for_line({"the certificate for events was renewed"}), "") << program->log();
+  EXPECT_EQ(status_of("{"), 400);
+  for (auto& object : objects)
+    api.put(std::move(object));
+  expect_changes(1, 0);
+  EXPECT_THAT(metrics_text(), HasSubstr("events_tls_total{outcome=\"renewed\"} 1"));
+  expect_clean_end();
 }
 
 TEST_F(process_test, events_are_forwarded_and_how_that_went_is_in_the_trace) {
