@@ -84,6 +84,14 @@ timestamp noted_time(const timeline& line, const attempt& of) {
   return best;
 }
 
+/// Whether a finish may be that of the attempt. One that counts up has lost its revision (flux.md, 1.5), but
+/// measures from the same start as the history and to a later end.
+bool may_finish(const message_fact& candidate, const attempt& of) {
+  if (candidate.count == 1 && !candidate.revision.empty() && candidate.revision != of.revision)
+    return false;
+  return !of.reported || finish_duration(candidate.text).value_or(duration{}) >= *of.reported;
+}
+
 /// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history, and
 /// is none that an earlier attempt has: an object may come back to a revision within that second.
 bool closer(const message_fact& candidate, const message_fact& best, const attempt& of,
@@ -125,11 +133,9 @@ void time_attempts(analysis& all) {
           auto found = finishes.find(second);
           if (found == finishes.end())
             continue;
-          for (const auto* each : found->second) {
-            bool of_another = each->count == 1 && !each->revision.empty() && each->revision != of.revision;
-            if (!of_another && (!finish || closer(*each, *finish, of, taken)))
+          for (const auto* each : found->second)
+            if (may_finish(*each, of) && (!finish || closer(*each, *finish, of, taken)))
               finish = each;
-          }
         }
       if (finish)
         taken.insert(finish->text);

@@ -29,6 +29,7 @@ class cluster {
 public:
   std::vector<observation_ptr> facts;
   timestamp now = *parse_rfc3339("2026-11-21T08:00:00Z");
+  duration measured = std::chrono::milliseconds{90}; ///< what a history says that a reconciliation took
 
   void wait(duration time) { now += time; }
 
@@ -290,7 +291,7 @@ private:
     if (made.total == 0)
       made.first_reconciled = second();
     ++made.total;
-    made.last_duration = std::chrono::milliseconds{90};
+    made.last_duration = measured;
     state.applies.insert(state.applies.begin(), made);
   }
 

@@ -176,5 +176,27 @@ TEST(outage_of_the_watch, does_not_give_a_prune_that_it_hid_to_the_apply_before_
   EXPECT_NE(reading_traces{traces}.outcome(sha('c')), "incomplete"); // it is known to be gone
 }
 
+// The spam filter dropped the first finish; the second, of the same second, counts up and names no revision.
+TEST(lost_finish, is_not_replaced_by_that_of_a_shorter_run_in_the_same_second) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.fetch(git, at('c'));
+  world.begin(app, at('b'));
+  world.check_health(app, at('b'));
+  world.wait(5s);
+  world.measured = 5100ms;
+  world.succeed(app, at('b'));
+  world.measured = 90ms;
+  world.run(app, at('c'));
+  world.event(app, "ReconciliationSucceeded", "Reconciliation finished in 92ms, next run in 1m0s", "", 7);
+  auto traces = traces_of(world.facts);
+  const auto* trace = reading_traces{traces}.trace(sha('b'));
+  ASSERT_NE(trace, nullptr);
+  for (const auto& each : trace->spans)
+    if (each.text("flux.span.kind") == "run") {
+      EXPECT_EQ(each.end - each.start, 5100ms);
+    }
+}
+
 } // namespace
 } // namespace tc::trace
