@@ -143,12 +143,21 @@ void replay_live(recording_source& source, const std::vector<trace_resource>& tr
     progress->finish(last);
 }
 
+/// Whether all of it was over by then: what a controller that starts there takes for history.
+bool was_over(const completed_trace& trace, timestamp by) {
+  return std::all_of(trace.spans.begin(), trace.spans.end(), [&](const span& each) { return each.end < by; });
+}
+
 /// All at once, at the end, in any order.
 void replay_shuffled(recording_source& source, const std::vector<trace_resource>& traces,
                      const replay_options& options, exporting::span_sink& sink, result& out) {
   std::vector<observation_ptr> facts;
-  while (auto item = source.next())
+  auto began = timestamp::max();
+  while (auto item = source.next()) {
+    began = std::min(began, item->received_at);
     facts.push_back(std::move(item->fact));
+  }
+  auto history = began - actors::watcher_setup{}.backfill;
   if (*options.shuffle_seed != 0) {
     std::mt19937_64 engine{*options.shuffle_seed};
     std::shuffle(facts.begin(), facts.end(), engine);
@@ -162,7 +171,7 @@ void replay_shuffled(recording_source& source, const std::vector<trace_resource>
     assembly.message_filter = *actors::message_filter(spec.inclusion_list, spec.exclusion_list);
     for (auto& trace : trace::assemble_all(ledger, assembly)) {
       std::erase_if(trace.spans, [&](const span& value) { return !sent.insert(value.id).second; });
-      if (trace.spans.empty())
+      if (trace.spans.empty() || was_over(trace, history))
         continue;
       auto part = std::make_shared<const completed_trace>(std::move(trace));
       for (auto& batch : sink.encoder()->encode(std::span{&part, 1}))
