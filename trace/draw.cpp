@@ -140,8 +140,10 @@ private:
     if (latest)
       put(made, "k8s.resource.uid", latest->uid);
     if (held.empty()) {
-      if (all_.contents_of.find(source) == all_.contents_of.end())
+      if (all_.contents_of.find(source) == all_.contents_of.end()) {
         made.attributes.push_back({"flux.synthetic", true});
+        inferred_ = true;
+      }
       put(made, "flux.revision", revision_seen_by_takers(source));
       made.start = made.end = earliest_start();
     } else {
@@ -216,6 +218,10 @@ private:
       made.attributes.push_back({"flux.changed", *changed});
     put(made, "flux.action", run.action);
     put(made, "flux.attribution", run.attribution);
+    if (run.timed_by_seconds || run.attribution == "time") {
+      made.attributes.push_back({"flux.inferred", true});
+      inferred_ = true;
+    }
     if (run.object.kind == "HelmRelease")
       put(made, "oci.manifest.digest", run.digest);
     else if (auto read = parse_revision(run.revision); run.source && run.source->kind == "OCIRepository")
@@ -310,10 +316,12 @@ private:
           name = candidate.reason == "DependencyNotReady" ? "wait for dependencies" : "wait for source";
         message = candidate.message;
       }
-    if (!begin && before && since.version != 0 && before->first.version < since.version &&
-        before->last.version > since.version) {
-      begin = time_of(since, {});
-      name = "wait in queue";
+    if (!begin && since.version != 0) {
+      bool busy = before && before->first.version < since.version && before->last.version > since.version;
+      if (busy || queued(run, since)) {
+        begin = time_of(since, {});
+        name = "wait in queue";
+      }
     }
     if (!begin)
       return;
@@ -328,10 +336,36 @@ private:
     out_.spans.push_back(std::move(made));
   }
 
+  /// Whether its controller took longer to begin than a watch takes to tell it, though nothing held the
+  /// object back: all workers were busy, or the controller was down.
+  bool queued(const attempt& run, const moment& since) const {
+    constexpr auto at_once = std::chrono::seconds{1};
+    if (!since.live || !run.first.live || !run.start_seen || run.first.at - since.at < at_once)
+      return false;
+    const auto& states = all_.find(run.object)->states;
+    auto before = std::partition_point(states.begin(), states.end(), [&](const observation_ptr& each) {
+      return each->resource_version <= since.version;
+    });
+    if (before == states.begin())
+      return false; // it was made later
+    for (--before; before != states.end() && (*before)->resource_version < run.first.version; ++before)
+      if ((*before)->uid != run.uid || !(*before)->state || (*before)->state->suspended)
+        return false;
+    return true;
+  }
+
+  /// From when on the object could have begun with it: its spec was changed, or its source had the content.
   moment content_begin(const attempt& run) const {
     moment result;
-    if (run.cause && all_.attempts[*run.cause].key == key_ && run.attribution != "source-revision")
+    if (run.cause && all_.attempts[*run.cause].key == key_ && run.attribution != "source-revision") {
+      if (auto changes = all_.spec_changes_of.find(run.object); changes != all_.spec_changes_of.end())
+        for (const auto& each : changes->second)
+          if (each.cause == run.cause && each.uid == run.uid && each.version != 0)
+            if (const auto* state = all_.find(run.object)->at(each.version);
+                state->resource_version == each.version)
+              return moment_of(*state);
       return all_.attempts[*run.cause].first;
+    }
     if (run.source)
       for (auto index : contents_of(*run.source))
         if (result.version == 0)
@@ -351,10 +385,12 @@ private:
     const auto& run = all_.attempts[index];
     std::map<std::string, int> ordinals;
     auto from = run_span.start;
+    bool none = true;
     for (const auto& each : run.phases) {
       auto ordinal = ordinals[each.name]++;
       if (!each.begin.live)
         continue; // when it began is not known
+      none = false;
       auto made = make_phase(run.object, each.name);
       made.id = derive_span_id(out_.id, run.object,
                                run.discriminator + '/' + each.name +
@@ -381,7 +417,7 @@ private:
         applied_ += lasted;
       out_.spans.push_back(std::move(made));
     }
-    if (run.phases.empty())
+    if (none)
       applied_ += run_span.end - run_span.start;
   }
 
@@ -486,6 +522,9 @@ private:
     root.attributes.push_back({"flux.total.health_checked_seconds", seconds(checked_)});
     if (out_.outcome == "incomplete" || root.find("flux.synthetic"))
       root.attributes.push_back({"flux.incomplete", true});
+    // What stands for a source nobody observed, and times and attributions that nothing says exactly.
+    if (inferred_ && !root.find("flux.inferred"))
+      root.attributes.push_back({"flux.inferred", true});
     if (out_.outcome == "failed") {
       root.status = span_status::error;
       root.status_message = failure_message();
@@ -570,6 +609,7 @@ private:
   duration fetched_{};
   duration applied_{};
   duration checked_{};
+  bool inferred_ = false;
 };
 
 } // namespace

@@ -89,6 +89,7 @@ struct attempt {
   // Filled in by timing
   timestamp start;
   timestamp end;
+  bool timed_by_seconds = false; ///< one of them is known to the second only
 };
 
 /// A time in which the object could not start, as its Ready condition says.

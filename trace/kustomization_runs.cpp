@@ -48,12 +48,14 @@ const char* phase_name(int step) {
   return names[std::clamp(step, 0, 3)];
 }
 
-/// Not an outcome: the controller has not begun.
+/// Not an outcome: the controller has not begun. Where the source or its artifact is missing, that is; a path
+/// that is not in it ("kustomization path not found") is a failure.
 bool is_wait(const condition& ready) {
   if (!ready.is_false())
     return false;
   return ready.reason == "DependencyNotReady" ||
-         (ready.reason == "ArtifactFailed" && ready.message.find("not found") != std::string::npos);
+         (ready.reason == "ArtifactFailed" && !ready.message.starts_with("kustomization path") &&
+          ready.message.find("not found") != std::string::npos);
 }
 
 bool same_transition(const condition& left, const condition& right) {

@@ -40,6 +40,8 @@ void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
   // The finish is noted when the reconciliation is over, thus after the last patch has arrived.
   if (finish && finish->count == 1 && is_known(finish->exact_first))
     noted = finish->exact_first;
+  bool end_seen = is_known(noted) || arrived_in_time(helm ? of.decided : of.last, of.outcome_second);
+  of.timed_by_seconds = !end_seen || (!reported && !of.first.live);
   if (is_known(noted))
     decided = noted;
   else if (!arrived_in_time(helm ? of.decided : of.last, of.outcome_second) && reported && of.first.live &&

@@ -68,7 +68,7 @@ def is_wait(span):
 
 
 def is_attempt(run):
-    return run.a.get("flux.action") != "delete" and run.a.get("flux.reason") != "DependencyNotReady"
+    return run.span_kind == "run" and run.a.get("flux.action") != "delete" and run.a.get("flux.reason") != "DependencyNotReady"
 
 
 def named(span):

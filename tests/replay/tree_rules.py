@@ -1,7 +1,7 @@
 """What must hold of every trace, whatever the recording: phases inside runs, sums on the root, links."""
 
 from recording import MILLISECOND, SECOND
-from traces import is_wait, named, object_of
+from traces import is_attempt, is_wait, named, object_of
 from verdict import Rule
 
 ROUNDING = MILLISECOND  # OTLP carries nanoseconds, the sums on the root are seconds as a double
@@ -44,17 +44,60 @@ def waits(_, traces):
     return rule
 
 
+def is_work(span):
+    """A step that is neither a wait, nor a fetch, nor a health check."""
+    return span.span_kind == "phase" and not is_wait(span) and span.name not in ("fetch", "health check")
+
+
 def sums(_, traces):
     rule = Rule("sums", "the root says how long its change waited, fetched, applied and checked health")
     for root in traces.roots():
         # What came after the root was sent is not in its sums.
         inside = [span for span in traces.spans if span.trace_id == root.trace_id and span.request <= root.request]
         health = sum(span.end - span.start for span in inside if span.span_kind == "phase" and span.name == "health check")
+        fetched = sum(span.end - span.start for span in inside if span.span_kind == "source" or span.span_kind == "phase" and span.name == "fetch")
+        applied = sum(span.end - span.start for span in inside if is_work(span) or is_attempt(span) and not traces.phases(span))
         waited = sum(span.end - span.start for span in inside
                      if is_wait(span) or span.span_kind == "run" and span.a.get("flux.reason") == "DependencyNotReady")
-        for name, expected in (("health_checked", health), ("waited", waited)):
+        for name, expected in (("health_checked", health), ("waited", waited), ("fetched", fetched), ("applied", applied)):
             seen = root.a.get(f"flux.total.{name}_seconds")
             rule.expect(seen is not None and abs(seen * SECOND - expected) <= ROUNDING, named(root), f"{name} {expected / SECOND:.3f} s", seen)
+    return rule
+
+
+def kinds_of_waiting(_, traces):
+    rule = Rule("kinds of waiting", "before a first attempt, and before no other, stands what it waited for: dependencies, its source, or its turn")
+    for wait in filter(is_wait, traces.spans):
+        rule.expect(wait.name in ("wait for dependencies", "wait for source", "wait in queue"), named(wait), "one of three kinds", wait.name)
+        for link in wait.raw.get("links", []):
+            run = traces.by_id.get((link["traceId"].lower(), link["spanId"].lower()))
+            if not run:
+                continue
+            rule.expect(run.a.get("flux.attempt") == 1, named(wait), "the first attempt after it", run.a.get("flux.attempt"))
+            earlier = [other for other in traces.runs[object_of(run)] if other.trace_id == run.trace_id and is_attempt(other)
+                       and other.start < wait.end and other.end > wait.start]
+            rule.expect(not earlier, named(wait), "no attempt at this change meanwhile", [named(other) for other in earlier])
+    return rule
+
+
+def attributions(_, traces):
+    rule = Rule("attributions", "each run says why it is in its trace")
+    known = ("source-revision", "change-log", "owner-attempt", "chart", "time")
+    for run in traces.of_kind("run"):
+        rule.expect(run.a.get("flux.attribution") in known, named(run), f"one of {known}", run.a.get("flux.attribution"))
+    return rule
+
+
+def gaps(_, traces):
+    rule = Rule("gaps", "the root says when its trace is incomplete, or partly inferred, and only then")
+    for root in traces.roots():
+        # What came after the root was sent is not in it.
+        inside = [span for span in traces.spans if span.trace_id == root.trace_id and span.request <= root.request]
+        incomplete = root.a.get("flux.change.outcome") == "incomplete" or bool(root.a.get("flux.synthetic"))
+        rule.expect(bool(root.a.get("flux.incomplete")) == incomplete, named(root), f"incomplete {incomplete}", root.a.get("flux.incomplete"))
+        inferred = any(span.a.get("flux.inferred") or span.a.get("flux.synthetic") or span.a.get("flux.attribution") == "time"
+                       for span in inside if span is not root) or bool(root.a.get("flux.synthetic"))
+        rule.expect(bool(root.a.get("flux.inferred")) == inferred, named(root), f"inferred {inferred}", root.a.get("flux.inferred"))
     return rule
 
 
@@ -79,4 +122,4 @@ def links(recording, traces):
     return rule
 
 
-RULES = [phases, outcomes, waits, sums, links]
+RULES = [phases, outcomes, waits, kinds_of_waiting, sums, attributions, gaps, links]

@@ -110,6 +110,42 @@ TEST(kustomization, has_a_run_for_each_failure_and_one_for_the_success) {
   EXPECT_EQ(read.outcome(sha('b')), "succeeded");
 }
 
+TEST(kustomization, whose_path_a_commit_took_away_has_failed) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.begin(app, at('b'));
+  world.wait(20ms);
+  world.patch(app, [&](object_state& state) {
+    cluster::set_condition(state, "Reconciling", "True", "ProgressingWithRetry",
+                           "Fetching manifests for revision " + at('b') + " with a timeout of 30s",
+                           world.second());
+    cluster::set_condition(
+        state, "Ready", "False", "ArtifactFailed",
+        "kustomization path not found: stat /tmp/kustomization-123/app: no such file or directory",
+        world.second());
+  });
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), app), ElementsAre("failed ArtifactFailed"));
+}
+
+TEST(kustomization, that_waits_for_an_artifact_has_not_begun) {
+  auto world = settled_cluster();
+  auto late = object("Kustomization", "late");
+  auto other = object("GitRepository", "other");
+  world.patch(other);
+  world.follow(late, other);
+  world.patch(late, [&](object_state& state) {
+    state.generation = 1;
+    cluster::set_condition(state, "Ready", "False", "ArtifactFailed",
+                           "Source artifact not found, retrying in 30s", world.second());
+  });
+  world.wait(5s);
+  world.fetch(other, at('7'));
+  world.run(late, at('7'));
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('7'), late), ElementsAre("succeeded"));
+}
+
 TEST(kustomization, cut_short_by_a_crash_is_incomplete) {
   auto world = settled_cluster();
   world.fetch(git, at('b'));
@@ -210,6 +246,27 @@ TEST(kustomization, that_was_suspended_takes_the_change_late_and_is_left_out_unt
   reading_traces read{traces};
   EXPECT_EQ(read.outcome(sha('b')), "no trace");
   EXPECT_THAT(read.runs(sha('c'), app), ElementsAre("succeeded"));
+}
+
+TEST(kustomization, that_a_busy_controller_left_waiting_was_in_its_queue) {
+  for (bool suspended : {false, true}) {
+    auto world = settled_cluster();
+    if (suspended)
+      world.patch(app, [](object_state& state) { state.suspended = true; });
+    world.fetch(git, at('b'));
+    world.wait(5s);
+    if (suspended)
+      world.patch(app, [](object_state& state) { state.suspended = false; });
+    world.run(app, at('b'));
+    auto traces = world.traces();
+    reading_traces read{traces};
+    EXPECT_EQ(read.spans_named(sha('b'), "wait in queue"), suspended ? 0 : 1);
+    EXPECT_EQ(read.spans_named(sha('a'), "wait in queue"), 0) << "it began at once";
+    for (const auto& each : read.trace(sha('b'))->spans)
+      if (each.name == "wait in queue") {
+        EXPECT_LE(std::chrono::abs(each.end - each.start - 5s), 100ms);
+      }
+  }
 }
 
 TEST(kustomization, made_by_hand_after_the_change_had_settled_does_not_join_it) {

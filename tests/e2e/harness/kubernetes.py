@@ -30,6 +30,8 @@ KINDS = {
     "OCIRepository": ("source.toolkit.fluxcd.io/v1", "ocirepositories", True),
     "Bucket": ("source.toolkit.fluxcd.io/v1", "buckets", True),
     "ExternalArtifact": ("source.toolkit.fluxcd.io/v1", "externalartifacts", True),
+    "ArtifactGenerator": ("source.extensions.fluxcd.io/v1beta1", "artifactgenerators", True),
+    "ImageUpdateAutomation": ("image.toolkit.fluxcd.io/v1", "imageupdateautomations", True),
     "HelmRepository": ("source.toolkit.fluxcd.io/v1", "helmrepositories", True),
     "HelmChart": ("source.toolkit.fluxcd.io/v1", "helmcharts", True),
     "Kustomization": ("kustomize.toolkit.fluxcd.io/v1", "kustomizations", True),

@@ -85,6 +85,7 @@ class StandInSource:
         self._server, self.port = serve(Handler)
         self._repositories = {}  # (namespace, name) -> sha of the latest commit
         self._contents = {}  # (kind, namespace, name) -> (revision, files) of what it has fetched
+        self._images = {}  # OCI URL -> (revision, bytes) of what was pushed there last
         self._charts = {}  # chart name -> {version: bytes}
         self._chart_thread = None
 
@@ -125,6 +126,81 @@ class StandInSource:
         self._contents[("Bucket", namespace, name)] = (revision, files)
         return Commit(digest, revision, revision, message, utc())
 
+    # --- OCI artifacts: fetched by whichever OCIRepository names the URL, as soon as it appears -----------------------
+
+    def push_image(self, url, files, tag="latest"):
+        """Pushes these files to a registry under a new digest. Returns them as a Commit, whose key is that of an artifact without an origin."""
+        digest = hashlib.sha256(json.dumps([url, files, utc().isoformat()], sort_keys=True).encode()).hexdigest()
+        self._images[url] = (f"{tag}@sha256:{digest}", tarball(files))
+        return Commit(digest, f"{tag}@sha256:{digest}", f"sha256:{digest}", f"push of {url}", utc())
+
+    def _fetch_image(self, repository):
+        meta, url = repository["metadata"], repository["spec"]["url"]
+        if url not in self._images:
+            return
+        revision, data = self._images[url]
+        if repository.get("status", {}).get("artifact", {}).get("revision") == revision:
+            return
+        path = f"ocirepository/{meta['namespace']}/{meta['name']}/{revision.rpartition(':')[2]}.tar.gz"
+        self._blobs[path] = data
+        stored = f"stored artifact for digest '{revision}'"
+        self._publish("OCIRepository", meta["namespace"], meta["name"], path, revision, data, stored, "NewArtifact", "Succeeded",
+                      f"new revision '{revision}' for '{url}'", "NewRevision", f"stored artifact with revision '{revision}' from '{url}'", {}, 5.0)
+
+    # --- source-watcher ------------------------------------------------------------------------------------------------
+
+    def generate(self, namespace, generator, name, files, origin=None):
+        """Lets the ArtifactGenerator make the ExternalArtifact `name` of these files, as source-watcher does: the object, its artifact, then
+        the generator's own status and event. `origin` is the Commit that spec.artifacts[].originRevision names. Returns the revision."""
+        source = self._client.get("ArtifactGenerator", namespace, generator)
+        data = tarball(files)
+        content = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+        digest, revision = "sha256:" + hashlib.sha256(data).hexdigest(), f"latest@sha256:{content}"
+        path = f"externalartifact/{namespace}/{name}/{content}.tar.gz"
+        self._blobs[path] = data
+        made = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "ExternalArtifact", "metadata": {
+            "name": name, "namespace": namespace, "labels": {"source.extensions.fluxcd.io/generator": source["metadata"]["uid"]}},
+            "spec": {"sourceRef": {"apiVersion": source["apiVersion"], "kind": source["kind"], "name": generator, "namespace": namespace}}}
+        made = self._client.apply(made, "source-watcher")
+        artifact = self._artifact(digest, path, revision, data)
+        if origin:
+            artifact["metadata"] = {"org.opencontainers.image.revision": origin.revision}
+        ready = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "Artifact is ready", "lastTransitionTime": stamp(utc()),
+                 "observedGeneration": made["metadata"]["generation"]}
+        self._client.patch_status("ExternalArtifact", namespace, name, {"artifact": artifact, "conditions": [ready]})
+        told = f"external artifacts reconciled: {namespace}/{name} ({digest})"
+        self._event(source, "Ready", told, {}, "source-watcher")
+        self._client.patch_status("ArtifactGenerator", namespace, generator, {
+            "inventory": [{"name": name, "namespace": namespace, "digest": digest, "filename": f"{content}.tar.gz"}],
+            "observedSourcesDigest": "sha256:" + hashlib.sha256(revision.encode()).hexdigest(),
+            "conditions": [{**ready, "message": "reconciliation succeeded, generated 1 artifact(s)", "observedGeneration": source["metadata"]["generation"]}]})
+        return revision
+
+    # --- image-automation-controller -----------------------------------------------------------------------------------
+
+    def commit_by_automation(self, namespace, automation, name, files, message, fetched_first=False):
+        """Lets the ImageUpdateAutomation push a commit, and the GitRepository fetch it: before or after the automation's status tells of it."""
+        if fetched_first:
+            commit = self.commit(namespace, name, files, message)
+            self._tell_of_push(namespace, automation, commit, commit.at)
+            return commit
+        at = utc()
+        sha = hashlib.sha1(json.dumps([namespace, automation, files, message, at.isoformat()], sort_keys=True).encode()).hexdigest()
+        commit = Commit(sha, f"main@sha1:{sha}", f"sha1:{sha}", message, at)
+        self._tell_of_push(namespace, automation, commit, at)
+        self.fetch(namespace, name, commit, files)
+        return commit
+
+    def _tell_of_push(self, namespace, automation, commit, at):
+        current = self._client.get("ImageUpdateAutomation", namespace, automation)
+        now, generation = stamp(utc()), current["metadata"]["generation"]
+        self._client.patch_status("ImageUpdateAutomation", namespace, automation, {
+            "lastAutomationRunTime": now, "lastPushCommit": commit.sha, "lastPushTime": stamp(at), "observedGeneration": generation,
+            "observedSourceRevision": commit.revision, "conditions": [
+                {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "repository up-to-date", "lastTransitionTime": now,
+                 "observedGeneration": generation}]})
+        self._event(current, "Succeeded", f"pushed commit '{commit.sha[:7]}' to branch 'main'\n{commit.message}", {}, "image-automation-controller")
+
     # --- charts ------------------------------------------------------------------------------------------------------
 
     def add_chart(self, name, version, templates, values):
@@ -135,7 +211,7 @@ class StandInSource:
         self._charts.setdefault(name, {})[version] = tarball(files)
 
     def serve_charts(self):
-        """From now on answers each HelmRepository and each HelmChart that appears or changes, until closed."""
+        """From now on answers each HelmRepository, HelmChart and OCIRepository that appears or changes, until closed."""
         self._chart_thread = threading.Thread(target=self._follow_charts, daemon=True)
         self._chart_thread.start()
 
@@ -145,6 +221,8 @@ class StandInSource:
                 for repository in self._client.list("HelmRepository")["items"]:
                     if not repository.get("status", {}).get("artifact"):
                         self._publish_index(repository)
+                for repository in self._client.list("OCIRepository")["items"]:
+                    self._fetch_image({"kind": "OCIRepository", **repository})
                 for chart in self._client.list("HelmChart")["items"]:
                     if self._is_behind(chart):
                         self._publish_chart(chart)
@@ -232,30 +310,34 @@ class StandInSource:
         if current.get("status", {}).get("artifact"):
             first.append(entry("ArtifactOutdated", "True", outdated_reason, outdated))
         self._client.patch_status(kind, namespace, name, {"conditions": first})
-        self._event(current, event_reason, event_message, revision, digest)
+        if current.get("status", {}).get("artifact", {}).get("digest") != digest:  # as source-controller: never for the same bytes
+            self._event(current, event_reason, event_message, {"source.toolkit.fluxcd.io/digest": digest, "source.toolkit.fluxcd.io/revision": revision})
         done = [entry("Ready", "True", ready_reason, stored), entry("ArtifactInStorage", "True", ready_reason, stored)]
-        artifact = {"digest": digest, "lastUpdateTime": stamp(utc()), "path": path, "revision": revision, "size": len(data),
-                    "url": f"http://127.0.0.1:{self.port}/{path}"}
+        artifact = self._artifact(digest, path, revision, data)
         self._client.patch_status(kind, namespace, name, {
             "artifact": artifact, "conditions": done, "observedGeneration": generation,
             "url": f"http://127.0.0.1:{self.port}/{path.rsplit('/', 1)[0]}/latest.tar.gz", **more_status} if kind != "GitRepository" else {
             "artifact": artifact, "conditions": done, "observedGeneration": generation})
 
-    def _event(self, obj, reason, message, revision, digest):
+    def _artifact(self, digest, path, revision, data):
+        return {"digest": digest, "lastUpdateTime": stamp(utc()), "path": path, "revision": revision, "size": len(data),
+                "url": f"http://127.0.0.1:{self.port}/{path}"}
+
+    def _event(self, obj, reason, message, facts, controller="source-controller"):
+        """A core/v1 Event and its HTTP post; `facts` are the annotations of the one and the metadata of the other."""
         meta = obj["metadata"]
         now = time.time_ns()
         second = stamp(utc(now / 1e9))
         involved = {"kind": obj["kind"], "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"],
                     "apiVersion": obj["apiVersion"], "resourceVersion": meta["resourceVersion"]}
-        facts = {"source.toolkit.fluxcd.io/digest": digest, "source.toolkit.fluxcd.io/revision": revision}
         self._client.create({
             "apiVersion": "v1", "kind": "Event",
             "metadata": {"name": f"{meta['name']}.{now:x}", "namespace": meta["namespace"], "annotations": facts},
-            "involvedObject": involved, "reason": reason, "message": message, "source": {"component": "source-controller"},
+            "involvedObject": involved, "reason": reason, "message": message, "source": {"component": controller},
             "firstTimestamp": second, "lastTimestamp": second, "count": 1, "type": "Normal",
-            "reportingComponent": "source-controller", "reportingInstance": ""})
+            "reportingComponent": controller, "reportingInstance": ""})
         body = {"involvedObject": involved, "severity": "info", "timestamp": second, "message": message, "reason": reason,
-                "metadata": facts, "reportingController": "source-controller", "reportingInstance": "e2e"}
+                "metadata": facts, "reportingController": controller, "reportingInstance": "e2e"}
         request = urllib.request.Request(self._posts_url, json.dumps(body).encode(), {"Content-Type": "application/json"})
         urllib.request.urlopen(request, timeout=5).close()
 

@@ -1,6 +1,6 @@
 """Hard cases that no bundled recording shows, each played in a namespace of its own, recorded, and written down with its truth."""
 
-from . import helm, kustomizations
+from . import helm, kustomizations, sources
 
 # name -> (what plays it, whether it must run alone because it hurts a controller)
 CASES = {
@@ -15,4 +15,12 @@ CASES = {
     "made-anew": (kustomizations.made_anew, False),
     "tag-moved-back": (kustomizations.tag_moved_back, False),
     "bucket": (kustomizations.from_bucket, False),
+    "failed-dependency": (kustomizations.failed_dependency, False),
+    "path-gone": (kustomizations.path_gone, False),
+    "slow-removal": (kustomizations.slow_removal, False),
+    "image-automation": (sources.image_automation, False),
+    "generated-artifact": (sources.generated_artifact, False),
+    "oci-by-commit": (sources.oci_by_commit, False),
+    "same-bytes": (sources.same_bytes, False),
+    "helm-killed": (helm.controller_killed, True),
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 from ..kubernetes import condition
 from ..spans import Received
@@ -88,6 +89,38 @@ class Case:
         self.did(f"new content {content.sha[:8]} in bucket {name}")
         return content
 
+    def push_by_automation(self, automation, files, message, fetched_first, name="demo"):
+        commit = self.world.source.commit_by_automation(self.namespace, automation, name, files, message, fetched_first)
+        self.did(f"{automation} pushes commit {commit.sha[:8]} to {name}: {message}")
+        return commit
+
+    def push_image(self, url, files):
+        content = self.world.source.push_image(url, files)
+        self.did(f"push {content.revision[:22]} to {url}")
+        return content
+
+    def generate(self, generator, name, files, origin):
+        revision = self.world.source.generate(self.namespace, generator, name, files, origin)
+        self.did(f"{generator} makes {revision[:22]} of its sources")
+        return revision
+
+    def kill_controller(self, name):
+        self.world.controllers.children[name].kill()
+        self.did(f"kill -9 {name}")
+
+    def add_finalizer(self, kind, name, finalizer):
+        finalizers = self.get(kind, name)["metadata"].get("finalizers", []) + [finalizer]
+        self.world.admin.patch(kind, self.namespace, name, {"metadata": {"finalizers": finalizers}})
+        self.did(f"a finalizer of somebody else's is added to {kind}/{name}")
+
+    def remove_finalizers(self, kind, name):
+        self.world.admin.patch(kind, self.namespace, name, {"metadata": {"finalizers": None}})
+        self.did(f"the last finalizer of {kind}/{name} is removed")
+
+    def second_passes(self, seconds=1.1):
+        """Time passes in which nothing happens: what controllers write has whole seconds."""
+        time.sleep(seconds)
+
     def fetch(self, commit, files, name):
         self.world.source.fetch(self.namespace, name, commit, files)
         self.did(f"{name} fetches {commit.sha[:8]} too")
@@ -125,6 +158,13 @@ class Case:
     def await_applied(self, name, commit, seconds=90):
         return self.await_object("Kustomization", name, lambda o: o["status"].get("lastAppliedRevision") == commit.revision
                                  and condition(o, "Ready").get("status") == "True", f"to have applied {commit}", seconds)
+
+    def posts_of(self, kind, name, commit, reason):
+        """What controllers posted about this object at this commit."""
+        return [body for _, body in self.world.posts.of(kind, name, commit.revision, reason) if body["involvedObject"]["namespace"] == self.namespace]
+
+    def await_post(self, kind, name, commit, reason, seconds=90):
+        until(f"{reason} of {kind} {self.namespace}/{name} at {commit}", lambda: self.posts_of(kind, name, commit, reason), seconds)
 
     def await_release(self, name, reason, seconds=90, **status):
         """Waits until the release rests with this reason, for its newest generation, and with these fields of its status."""

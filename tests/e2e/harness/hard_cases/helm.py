@@ -1,5 +1,6 @@
 """Hard cases of HelmReleases: remediation, tests, drift, charts that lie in repositories, a release that slept."""
 
+from ..kubernetes import condition
 from ..workloads import HEALTH
 from . import objects
 
@@ -126,3 +127,20 @@ def release_slept(case):
     case.change(second, SOURCE, [_applied(case), case.run(*WEB, RELEASES, phases=["helm upgrade"])], {"web": WEB})
     case.suspend("HelmRelease", "web", False)
     case.await_release("web", "UpgradeSucceeded")
+
+
+def controller_killed(case):
+    """helm-controller is killed in the middle of an upgrade: the release is left pending, is unlocked after the restart, and upgraded again."""
+    first = _start(case, _release_files(case, {"version": "1"}), "feat: first version")
+    case.await_release("web", "InstallSucceeded")
+    case.change(first, SOURCE, [_applied(case), case.run(*WEB, RELEASES, phases=["helm install"])], {"web": WEB})
+    case.world.workloads.hold(case.namespace, "web")
+    second = case.push(_release_files(case, {"version": "2"}), "feat: second version")
+    case.await_object("HelmRelease", "web", lambda o: "'upgrade'" in condition(o, "Reconciling").get("message", ""), "to upgrade")
+    case.await_object("Deployment", "web", lambda o: o["metadata"]["generation"] == 2, "to have its new generation")
+    case.kill_controller("helm-controller")
+    case.world.workloads.release(case.namespace, "web")
+    case.world.controllers.start("helm-controller")
+    case.did("helm-controller is started again")
+    case.await_release("web", "UpgradeSucceeded", seconds=120)
+    case.change(second, SOURCE, [_applied(case), case.run(*WEB, RELEASES)], {"web": WEB})

@@ -5,7 +5,8 @@ import yaml
 from ..workloads import HEALTH
 
 CHART = "hard"
-KINDS = ("GitRepository", "OCIRepository", "Bucket", "HelmRepository", "HelmChart", "ExternalArtifact", "Kustomization", "HelmRelease")
+KINDS = ("GitRepository", "OCIRepository", "Bucket", "HelmRepository", "HelmChart", "ExternalArtifact", "ArtifactGenerator", "ImageUpdateAutomation",
+         "Kustomization", "HelmRelease")
 
 
 def text(*manifests):
@@ -25,6 +26,25 @@ def trace(namespace, kinds=KINDS):
 def git_repository(namespace, name="demo", **ref):
     return {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": {"name": name, "namespace": namespace},
             "spec": {"interval": "1h", "url": f"https://git.example.com/team/{name}.git", "ref": ref or {"branch": "main"}}}
+
+
+def oci_repository(namespace, name, url):
+    return {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "OCIRepository", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"interval": "1h", "url": url, "ref": {"tag": "latest"}}}
+
+
+def artifact_generator(namespace, name, sources, artifact, origin):
+    """Copies everything of its sources, {alias: name of a GitRepository}, into one ExternalArtifact."""
+    return {"apiVersion": "source.extensions.fluxcd.io/v1beta1", "kind": "ArtifactGenerator", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"sources": [{"alias": alias, "kind": "GitRepository", "name": of} for alias, of in sources.items()], "artifacts": [
+                {"name": artifact, "originRevision": f"@{origin}",
+                 "copy": [{"from": f"@{alias}/**", "to": f"@artifact/{alias}/"} for alias in sources]}]}}
+
+
+def image_update_automation(namespace, name, source="demo"):
+    return {"apiVersion": "image.toolkit.fluxcd.io/v1", "kind": "ImageUpdateAutomation", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"interval": "1h", "sourceRef": {"kind": "GitRepository", "name": source}, "update": {"strategy": "Setters", "path": "./app"},
+                     "git": {"checkout": {"ref": {"branch": "main"}}, "commit": {"author": {"email": "flux@example.com", "name": "flux"}}}}}
 
 
 def bucket(namespace, name):

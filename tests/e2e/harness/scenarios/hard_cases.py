@@ -63,10 +63,10 @@ def _judge(world, case):
         if report.check(f"{case.name}: {way} ends with status 0", done.returncode == 0, 0, f"{done.returncode}\n{tail_of(log)}"):
             outputs[way] = output
     for way, output in outputs.items():
-        for judge in ("check-truth", "check-details"):
-            done = subprocess.run([sys.executable, "-B", os.path.join(world.repository, "tests", "recordings", judge), case.folder, output],
+        for judge in ("recordings/check-truth", "recordings/check-details", "replay/check_posts.py"):
+            done = subprocess.run([sys.executable, "-B", os.path.join(world.repository, "tests", judge), case.folder, output],
                                   capture_output=True, text=True, timeout=60, check=False)
-            report.check(f"{case.name}: {judge} of {way}", done.returncode == 0, "exit status 0", done.stdout + done.stderr)
+            report.check(f"{case.name}: {os.path.basename(judge)} of {way}", done.returncode == 0, "exit status 0", done.stdout + done.stderr)
     if "replay" in outputs:
         live, replayed = case.live(), Received(outputs["replay"])
         report.equal(f"{case.name}: live and replay have the same traces", live.trace_ids(), replayed.trace_ids())

@@ -1,12 +1,14 @@
 """`record` ran beside the main run; its recording, replayed, must give the traces that the collector got.
 
-The run is also written down as a recording folder with its ground truth, and judged by the tool that judges the bundled recordings.
+The run is also written down as a recording folder with its ground truth, and judged by both tools that judge the bundled recordings: against the
+truth, and against what the controllers posted and the objects said.
 """
 
 import json
 import os
 import shutil
 import subprocess
+import sys
 
 from ..processes import tail_of
 from ..spans import Received
@@ -47,10 +49,11 @@ def check_truth(world, outputs):
     with open(os.path.join(folder, "truth.json"), "w", encoding="utf-8") as stream:
         json.dump({"changes": [truth_of(world, commit) for commit in world.commits], "notInAnyChange": [], "notes": ""}, stream, indent=1)
     for name, path in outputs.items():
-        done = subprocess.run([os.path.join(world.repository, "tests", "recordings", "check-truth"), folder, path], capture_output=True, text=True,
-                              timeout=60, check=False)
-        world.report.check(f"check-truth of the {name} output: everything is right", done.returncode == 0, "exit status 0",
-                           done.stdout + done.stderr)
+        for judge in ("recordings/check-truth", "replay/check_posts.py"):
+            done = subprocess.run([sys.executable, "-B", os.path.join(world.repository, "tests", judge), folder, path], capture_output=True, text=True,
+                                  timeout=60, check=False)
+            world.report.check(f"{os.path.basename(judge)} of the {name} output: everything is right", done.returncode == 0, "exit status 0",
+                               done.stdout + done.stderr)
 
 
 def truth_of(world, commit):
