@@ -480,6 +480,10 @@ void analysis::find_rollouts() {
         rollouts.push_back(std::move(made));
     }
   }
+  // What an attempt that was cut short still brought about shows that its controller was alive then.
+  for (const auto& each : rollouts)
+    if (auto& by = attempts[each.cause]; by.result == outcome::incomplete && each.begin.live)
+      by.end = std::max(by.end, each.begin.at);
 }
 
 /// An apply prunes what it no longer has: deleted while its owner was applying, and gone from the owner's

@@ -201,15 +201,51 @@ def late_source(output):
     shift(output.find("reconcile GitRepository"), 10)
 
 
+def other_applied_sum(output):
+    put(output.find("reconcile GitRepository"), "flux.total.applied_seconds", 1234.5)
+
+
+def no_attribution(output):
+    put(output.find("reconcile Kustomization"), "flux.attribution", "because")
+
+
+def incomplete_root(output):
+    put(output.find("reconcile GitRepository"), "flux.change.outcome", "incomplete")
+
+
+def inferred_run(output):
+    output.find("reconcile Kustomization", outcome="succeeded")["attributes"].append({"key": "flux.inferred", "value": {"boolValue": True}})
+
+
+def wait_of_a_retry(output):
+    wait = output.find("wait for dependencies")
+    put(next(span for span in output.spans() if span["spanId"] == wait["links"][0]["spanId"]), "flux.attempt", "2")
+
+
+def longest_queue(output):
+    return max((span for span in output.spans() if span["name"] == "wait in queue"),
+               key=lambda span: int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"]))
+
+
+def no_queue(output):
+    output.drop(longest_queue(output))
+
+
+def other_queue(output):
+    shift(longest_queue(output), -2, end=False)
+
+
 SPOILED = {  # recording kind → (what is spoiled, the rule that must say so)
     "s01": [(stretched_run, "durations"), (late_run, "durations"), (wrong_revision, "arrivals"), (no_run, "arrivals"), (phase_outside, "phases"),
             (phases_overlap, "phases"), (long_health_check, "health checks"), (no_health_check, "health checks"),
             (health_that_failed, "phase outcomes"), (health_that_failed, "health checks"), (no_wait, "waits"), (early_wait, "waits before runs"),
-            (other_sum, "sums"), (dead_link, "links"), (wrong_dependency, "links"), (no_workload, "workloads"), (late_workload, "workloads"),
+            (other_sum, "sums"), (other_applied_sum, "sums"), (no_attribution, "attributions"), (incomplete_root, "gaps"), (inferred_run, "gaps"),
+            (wait_of_a_retry, "kinds of waiting"), (dead_link, "links"), (wrong_dependency, "links"), (no_workload, "workloads"), (late_workload, "workloads"),
             (early_workload, "workloads"), (other_image, "workloads"), (workload_elsewhere, "workloads"), (late_source, "sources")],
     "s02": [(other_action, "helm actions"), (no_rollback, "helm actions"), (rollback_nobody_made, "helm evidence"), (long_upgrade, "helm durations"),
             (other_chart, "helm actions"), (other_helm_message, "helm evidence"), (no_workload, "workloads")],
     "s03": [(other_message, "failures"), (no_failure, "failures")],
+    "s05": [(no_queue, "queues"), (other_queue, "queues")],
     "s05b": [(cancelled_that_failed, "cancellations")],
     "s12": [(no_removal, "removals"), (removal_elsewhere, "removals")],
 }

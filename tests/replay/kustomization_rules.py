@@ -150,4 +150,51 @@ def waits(recording, traces):
     return rule
 
 
-RULES = [durations, arrivals, failures, health_checks, cancellations, waits]
+def available(recording, states, run):
+    """When the source that the object followed then showed the run's revision, the last time before the run; None where that was not seen."""
+    reference = [state for state in states if state.at <= run.end][-1].spec.get("sourceRef") or {}
+    of = reference.get("kind"), reference.get("namespace") or object_of(run)[1], reference.get("name")
+    shown, before = None, None
+    for state in recording.states.get(of, []):
+        revision = (state.status.get("artifact") or {}).get("revision")
+        if state.at > run.start + 250 * MILLISECOND:
+            break
+        if revision == run.a.get("flux.revision") and revision != before:
+            shown = None if state.listed else state.at
+        before = revision
+    return shown
+
+
+def queues(recording, traces):
+    rule = Rule("queues", "a first attempt that began late, though nothing held the object back, has a wait before it from when its source had the content")
+    waits = {}
+    for span in filter(is_wait, traces.spans):
+        for link in span.raw.get("links", []):
+            waits[link["traceId"].lower(), link["spanId"].lower()] = span
+    for run in traces.attempts("Kustomization"):
+        if run.a.get("flux.attempt") != 1 or run.a.get("flux.attribution") != "source-revision":
+            continue
+        states = [state for state in recording.states[object_of(run)] if state.uid == run.a.get("k8s.resource.uid")]
+        since = available(recording, states, run) if states else None
+        held = since is None or states[0].at > since or any(state.spec.get("suspend") for here, state in enumerate(states) if state.at <= run.start
+                                                            and (here + 1 == len(states) or states[here + 1].at > since))
+        if held or not since <= run.start:
+            rule.leave_out()
+            continue
+        late, wait = run.start - since, waits.get((run.trace_id, run.span_id))
+        if late > 1.5 * SECOND:
+            rule.expect(wait, named(run), f"a wait of {late / SECOND:.3f} s before it", "none")
+        if wait and wait.name == "wait in queue":
+            rule.expect(abs(wait.start - since) <= 250 * MILLISECOND, named(wait), f"from {since / SECOND:.3f}, when its source had the content",
+                        f"from {wait.start / SECOND:.3f}")
+        busy = any(state.at <= since and (here + 1 == len(states) or states[here + 1].at > since) and is_busy(state) for here, state in enumerate(states))
+        if late < 0.5 * SECOND and not busy:
+            rule.expect(not wait or wait.name != "wait in queue", named(run), "no wait in a queue", wait and named(wait))
+    return rule
+
+
+def is_busy(state):
+    return any(one["type"] == "Ready" and one["status"] == "Unknown" for one in state.status.get("conditions", []))
+
+
+RULES = [durations, arrivals, failures, health_checks, cancellations, waits, queues]

@@ -143,4 +143,4 @@ def controller_killed(case):
     case.world.controllers.start("helm-controller")
     case.did("helm-controller is started again")
     case.await_release("web", "UpgradeSucceeded", seconds=120)
-    case.change(second, SOURCE, [_applied(case), case.run(*WEB, RELEASES)], {"web": WEB})
+    case.change(second, SOURCE, [_applied(case), {**case.run(*WEB, RELEASES), "interruptedAttempts": 1}], {"web": WEB})
