@@ -296,7 +296,8 @@ private:
     const auto& own = all_.attempts_of.at(run.object);
     auto here = std::lower_bound(own.begin(), own.end(), index);
     const attempt* before = here == own.begin() ? nullptr : &all_.attempts[*std::prev(here)];
-    auto since = content_begin(run);
+    auto could = content_begin(run);
+    const auto& since = could.seen;
     std::optional<timestamp> begin;
     std::string name;
     std::string message;
@@ -318,7 +319,7 @@ private:
       }
     if (!begin && since.version != 0) {
       bool busy = before && before->first.version < since.version && before->last.version > since.version;
-      if (busy || queued(run, since)) {
+      if (busy || queued(run, could)) {
         begin = time_of(since, {});
         name = "wait in queue";
       }
@@ -336,15 +337,23 @@ private:
     out_.spans.push_back(std::move(made));
   }
 
+  /// From when on an object could have begun with a change: seen, and the second that was written.
+  struct chance {
+    moment seen;
+    timestamp second;
+  };
+
   /// Whether its controller took longer to begin than a watch takes to tell it, though nothing held the
-  /// object back: all workers were busy, or the controller was down.
-  bool queued(const attempt& run, const moment& since) const {
+  /// object back: all workers were busy, or the controller was down. Decided by what was written, so that a
+  /// late arrival makes no queue.
+  bool queued(const attempt& run, const chance& since) const {
     constexpr auto at_once = std::chrono::seconds{1};
-    if (!since.live || !run.first.live || !run.start_seen || run.first.at - since.at < at_once)
+    if (!since.seen.live || !is_known(since.second) || !run.start_seen || !is_known(run.start_second) ||
+        run.start_second - since.second <= at_once)
       return false;
     const auto& states = all_.find(run.object)->states;
     auto before = std::partition_point(states.begin(), states.end(), [&](const observation_ptr& each) {
-      return each->resource_version <= since.version;
+      return each->resource_version <= since.seen.version;
     });
     if (before == states.begin())
       return false; // it was made later
@@ -354,23 +363,22 @@ private:
     return true;
   }
 
-  /// From when on the object could have begun with it: its spec was changed, or its source had the content.
-  moment content_begin(const attempt& run) const {
-    moment result;
+  /// Its spec was changed, or its source had the content.
+  chance content_begin(const attempt& run) const {
     if (run.cause && all_.attempts[*run.cause].key == key_ && run.attribution != "source-revision") {
       if (auto changes = all_.spec_changes_of.find(run.object); changes != all_.spec_changes_of.end())
         for (const auto& each : changes->second)
           if (each.cause == run.cause && each.uid == run.uid && each.version != 0)
             if (const auto* state = all_.find(run.object)->at(each.version);
                 state->resource_version == each.version)
-              return moment_of(*state);
-      return all_.attempts[*run.cause].first;
+              return {moment_of(*state), each.applied_at};
+      return {all_.attempts[*run.cause].first, {}};
     }
     if (run.source)
       for (auto index : contents_of(*run.source))
-        if (result.version == 0)
-          result = all_.contents[index].begin;
-    return result;
+        if (const auto& each = all_.contents[index]; each.begin.version != 0)
+          return {each.begin, each.updated};
+    return {};
   }
 
   span make_phase(const object_id& object, std::string name) const {

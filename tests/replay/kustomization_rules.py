@@ -181,13 +181,13 @@ def queues(recording, traces):
         if held or not since <= run.start:
             rule.leave_out()
             continue
+        busy = any(state.at <= since and (here + 1 == len(states) or states[here + 1].at > since) and is_busy(state) for here, state in enumerate(states))
         late, wait = run.start - since, waits.get((run.trace_id, run.span_id))
-        if late > 1.5 * SECOND:
+        if late > (0.5 if busy else 2.2) * SECOND:
             rule.expect(wait, named(run), f"a wait of {late / SECOND:.3f} s before it", "none")
         if wait and wait.name == "wait in queue":
             rule.expect(abs(wait.start - since) <= 250 * MILLISECOND, named(wait), f"from {since / SECOND:.3f}, when its source had the content",
                         f"from {wait.start / SECOND:.3f}")
-        busy = any(state.at <= since and (here + 1 == len(states) or states[here + 1].at > since) and is_busy(state) for here, state in enumerate(states))
         if late < 0.5 * SECOND and not busy:
             rule.expect(not wait or wait.name != "wait in queue", named(run), "no wait in a queue", wait and named(wait))
     return rule
