@@ -402,7 +402,7 @@ TEST(source, returned_within_a_second_has_a_run_with_a_finish_of_its_own) {
     world.fetch(git, at(commit));
     world.run(app, at(commit));
     world.event(app, "ReconciliationSucceeded",
-                "Reconciliation finished in " + std::to_string(70 + finished.size()) +
+                "Reconciliation finished in " + std::to_string(95 + finished.size()) +
                     "ms, next run in 1h0m0s",
                 at(commit), 1, true);
     finished.push_back(world.now);
