@@ -17,7 +17,7 @@ exporter_actor::behavior_type exporter_state::make_behavior() {
       },
       [this](apply_atom, const exporter_setup_ptr& changed) {
         setup = changed;
-        queue->set_encoder(setup->sink->encoder());
+        queue->set_target(setup->sink->encoder(), setup->delivery.circuit);
         pump();
       },
       [this](sent_atom, std::uint64_t ticket, const send_result_ptr& sent) {
@@ -149,6 +149,7 @@ void exporter_state::pump() {
 
 void exporter_state::publish_books() {
   memory->books.bytes_pending = queue->pending_bytes();
+  memory->books.backend_away = queue->backend_is_away();
   if (memory->books == published)
     return;
   published = memory->books;

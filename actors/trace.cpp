@@ -218,6 +218,10 @@ void trace_state::acknowledge(const delivery_report& report) {
     memory->last_revision = done->trace->revision;
     memory->last_change_key = done->trace->change_key;
     memory->last_export = std::max(memory->last_export, memory->now);
+    memory->last_refusal.clear();
+  } else {
+    memory->last_refusal =
+        "the trace of " + done->trace->change_key + " was refused for good: " + report.reason;
   }
   tell_moves();
   if (events->acknowledged)
@@ -256,6 +260,7 @@ void trace_state::publish_status() {
   status.last_revision = memory->last_revision;
   status.last_change_key = memory->last_change_key;
   status.last_export = memory->last_export;
+  status.last_refusal = memory->last_refusal;
   status.exported_until = memory->exported_until;
   if (ever_published && status == published)
     return;

@@ -55,6 +55,7 @@ struct trace_memory {
     last_revision = before.last_revision;
     last_change_key = before.last_change_key;
     last_export = before.last_export;
+    last_refusal = before.last_refusal;
     exported_until = before.exported_until;
   }
 
@@ -72,6 +73,7 @@ struct trace_memory {
   std::string last_revision;
   std::string last_change_key;
   timestamp last_export;
+  std::string last_refusal;
   timestamp exported_until;
 };
 

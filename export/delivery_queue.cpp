@@ -20,8 +20,14 @@ std::string_view to_string(trace_fate fate) {
 
 delivery_queue::delivery_queue(std::shared_ptr<const span_encoder> encoder, delivery_options options,
                                std::function<double()> random)
-    : encoder_(std::move(encoder)), options_(options), random_(std::move(random)) {
-  // nop
+    : encoder_(std::move(encoder)), options_(std::move(options)), random_(std::move(random)) {
+  join(std::move(options_.circuit));
+}
+
+void delivery_queue::join(std::shared_ptr<backend_circuit> circuit) {
+  circuit_ = circuit ? std::move(circuit) : std::make_shared<backend_circuit>(circuit_policy{}, random_);
+  seat_ = circuit_->join();
+  recoveries_seen_ = circuit_->recoveries();
 }
 
 // -- taking in
@@ -47,7 +53,7 @@ delivery_queue::push_result delivery_queue::push(completed_trace_ptr trace) {
   auto spans = trace->spans.size();
   if (spans == 0) {
     out.accepted = true;
-    out.finished.push_back({std::move(trace), trace_fate::delivered, 0, "ok", ""});
+    out.finished.push_back({std::move(trace), trace_fate::delivered, 0, "ok", "", {}});
     return out;
   }
   auto bytes = approximate_bytes(*trace);
@@ -88,7 +94,7 @@ void delivery_queue::make_room(std::size_t spans, std::size_t bytes, std::vector
   while (!waiting_.empty() && !has_room_for(spans, bytes)) {
     auto oldest = std::move(waiting_.front());
     waiting_.pop_front();
-    settle_share(oldest, oldest->spans.size(), 0, trace_fate::dropped, overflow, finished);
+    settle_share({oldest, 0, oldest->spans.size()}, 0, trace_fate::dropped, overflow, finished);
   }
 }
 
@@ -147,8 +153,7 @@ std::optional<delivery_queue::batch_state> delivery_queue::take_retry(timestamp 
   return out;
 }
 
-std::optional<delivery_queue::batch_state> delivery_queue::take_batch(timestamp now) {
-  bool away = backend_is_away();
+std::optional<delivery_queue::batch_state> delivery_queue::take_batch(timestamp now, bool away) {
   auto fresh = [&]() -> std::optional<batch_state> {
     if (ready_.empty() && !waiting_.empty())
       encode_waiting();
@@ -172,12 +177,19 @@ std::optional<delivery_queue::batch_state> delivery_queue::take_batch(timestamp 
 }
 
 std::optional<delivery_attempt> delivery_queue::next(timestamp now) {
-  auto allowed = backend_is_away() ? std::size_t{1} : options_.in_flight;
-  if (in_flight_.size() >= allowed || now < hold_until_)
+  note_recovery(now);
+  if (waiting_.empty() && ready_.empty() && retries_.empty())
     return std::nullopt;
-  auto state = take_batch(now);
+  if (in_flight_.size() >= options_.in_flight || now < hold_until_)
+    return std::nullopt;
+  bool away = backend_is_away();
+  auto leave = circuit_->ask(seat_, now);
+  if (!leave)
+    return std::nullopt;
+  auto state = take_batch(now, away);
   if (!state)
     return std::nullopt;
+  state->leave = std::move(leave);
   if (!state->first_attempt)
     state->first_attempt = now;
   ++counts_.attempts;
@@ -196,60 +208,64 @@ std::vector<finished_trace> delivery_queue::complete(std::uint64_t ticket, const
     return finished;
   auto state = std::move(found->second);
   in_flight_.erase(found);
+  auto leave = std::move(state.leave); // of the endpoint that was asked, which may be another one by now
+  auto& circuit = leave->circuit();
   switch (result.outcome) {
   case attempt_outcome::delivered:
-    note_success(now);
+    circuit.answered(now);
     settle(*state.batch, trace_fate::delivered, result, finished);
     break;
   case attempt_outcome::rejected:
-    note_success(now); // it does answer
+    circuit.answered(now);
     settle(*state.batch, trace_fate::refused, result, finished);
     break;
   case attempt_outcome::retry:
-    retry_later(std::move(state), result, now, finished);
+    retry_later(std::move(state), circuit, result, now, finished);
     break;
   }
   return finished;
 }
 
-void delivery_queue::note_success(timestamp now) {
-  if (backend_is_away()) {
-    // It is back: what waited for that need not wait for its own turn too.
-    for (auto& state : retries_)
-      state.not_before = std::min(state.not_before, now);
-    hold_until_ = now;
-  }
-  failures_in_a_row_ = 0;
+/// It is back, as we or another queue found out: what waited for that need not wait for its own turn too.
+void delivery_queue::note_recovery(timestamp now) {
+  auto recoveries = circuit_->recoveries();
+  if (recoveries == std::exchange(recoveries_seen_, recoveries))
+    return;
+  for (auto& state : retries_)
+    state.not_before = std::min(state.not_before, now);
 }
 
-void delivery_queue::retry_later(batch_state state, const attempt_result& result, timestamp now,
-                                 std::vector<finished_trace>& finished) {
+void delivery_queue::retry_later(batch_state state, backend_circuit& circuit, const attempt_result& result,
+                                 timestamp now, std::vector<finished_trace>& finished) {
+  auto throttled = result.status == 429 || result.reason == "grpc_resource_exhausted";
   ++state.failures;
-  ++failures_in_a_row_;
   auto wait = backoff_delay(options_.backoff, state.failures, result.retry_after, random_);
   state.not_before = now + wait;
   if (options_.give_up_after && state.not_before - *state.first_attempt > *options_.give_up_after) {
     settle(*state.batch, trace_fate::given_up, result, finished);
     state.batch = nullptr;
   }
-  if (result.retry_after)
-    hold_until_ =
-        std::max(hold_until_, now + std::min(*result.retry_after, options_.backoff.longest_retry_after));
-  if (backend_is_away())
-    hold_until_ = std::max(hold_until_,
-                           now + backoff_delay(options_.backoff, failures_in_a_row_ - options_.away_after + 1,
-                                               std::nullopt, random_));
+  // A backend that asks for time is there: that is no matter of the endpoint but of this queue's requests.
+  if (throttled)
+    circuit.answered(now);
+  else
+    circuit.failed(now);
+  if (throttled || result.retry_after)
+    hold_until_ = std::max(
+        hold_until_, throttled ? state.not_before
+                               : now + std::min(*result.retry_after, options_.backoff.longest_retry_after));
   if (state.batch)
     retries_.push_back(std::move(state));
 }
 
 std::optional<timestamp> delivery_queue::wake_at() const {
   bool away = backend_is_away();
-  auto allowed = away ? std::size_t{1} : options_.in_flight;
-  if (in_flight_.size() >= allowed)
+  if (in_flight_.size() >= (away ? std::size_t{1} : options_.in_flight))
     return std::nullopt;
-  if (!waiting_.empty() || !ready_.empty() || (away && !retries_.empty()))
-    return hold_until_;
+  auto earliest = away ? std::max(hold_until_, circuit_->next_probe()) : hold_until_;
+  bool recovered = circuit_->recoveries() != recoveries_seen_;
+  if (!waiting_.empty() || !ready_.empty() || ((away || recovered) && !retries_.empty()))
+    return earliest;
   if (retries_.empty())
     return std::nullopt;
   auto first = std::min_element(retries_.begin(), retries_.end(),
@@ -257,7 +273,8 @@ std::optional<timestamp> delivery_queue::wake_at() const {
   return std::max(first->not_before, hold_until_);
 }
 
-void delivery_queue::set_encoder(std::shared_ptr<const span_encoder> encoder) {
+void delivery_queue::set_target(std::shared_ptr<const span_encoder> encoder,
+                                std::shared_ptr<backend_circuit> circuit) {
   encoder_ = std::move(encoder);
   return_to_waiting();
   // Pieces of large traces: encode the trace's part anew. Rare, and exact.
@@ -281,7 +298,8 @@ void delivery_queue::set_encoder(std::shared_ptr<const span_encoder> encoder) {
         }
       }
   }
-  failures_in_a_row_ = 0;
+  join(std::move(circuit));
+  circuit_->reset();
   hold_until_ = {};
 }
 
@@ -297,14 +315,14 @@ void delivery_queue::settle(const encoded_batch& batch, trace_fate fate, const a
   for (const auto& share : batch.shares) {
     auto of_share = std::min(refused, share.count);
     refused -= of_share;
-    settle_share(share.trace, share.count, of_share, fate, result, finished);
+    settle_share(share, of_share, fate, result, finished);
   }
 }
 
-void delivery_queue::settle_share(const completed_trace_ptr& trace, std::size_t spans, std::size_t refused,
-                                  trace_fate fate, const attempt_result& result,
-                                  std::vector<finished_trace>& finished) {
-  auto found = entries_.find(trace.get());
+void delivery_queue::settle_share(const batch_share& share, std::size_t refused, trace_fate fate,
+                                  const attempt_result& result, std::vector<finished_trace>& finished) {
+  auto spans = share.count;
+  auto found = entries_.find(share.trace.get());
   if (found == entries_.end())
     return;
   auto& settled = found->second;
@@ -318,6 +336,7 @@ void delivery_queue::settle_share(const completed_trace_ptr& trace, std::size_t 
     break;
   case trace_fate::refused:
     counts_.refused += spans;
+    settled.refused.push_back({share.first, share.count});
     break;
   case trace_fate::given_up:
     counts_.given_up += spans;
@@ -334,10 +353,10 @@ void delivery_queue::settle_share(const completed_trace_ptr& trace, std::size_t 
   }
   if (settled.open_spans > 0)
     return;
-  used_.spans -= trace->spans.size();
+  used_.spans -= share.trace->spans.size();
   used_.bytes -= settled.bytes;
   finished.push_back({settled.trace, settled.fate, settled.delivered_spans, std::move(settled.reason),
-                      std::move(settled.message)});
+                      std::move(settled.message), std::move(settled.refused)});
   entries_.erase(found);
 }
 

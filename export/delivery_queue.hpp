@@ -7,6 +7,7 @@
 // What it guarantees: every span that was accepted ends in exactly one count (delivered, refused, given up,
 // dropped) or is pending. What was refused is never sent again. A trace is finished when its last span is.
 
+#include "export/backend_circuit.hpp"
 #include "export/batch.hpp"
 #include "export/retry.hpp"
 
@@ -32,9 +33,8 @@ struct delivery_options {
   std::size_t batch_bytes = default_batch_bytes; ///< before compression
   overflow_policy overflow = overflow_policy::refuse;
   backoff_policy backoff;
-  /// After that many failed attempts in a row the backend counts as away: one probe at a time, at the pace of
-  /// the backoff, until one succeeds.
-  unsigned away_after = 3;
+  /// Shared with the other queues of the same endpoint; null for one of this queue's own.
+  std::shared_ptr<backend_circuit> circuit = nullptr;
   /// A batch is given up when its next attempt would start later than this after its first; nothing: never.
   std::optional<duration> give_up_after;
 };
@@ -45,6 +45,14 @@ struct delivery_credit {
   std::size_t bytes = 0;
 
   bool operator==(const delivery_credit&) const = default;
+};
+
+/// Spans `[first, first + count)` of a trace.
+struct span_part {
+  std::size_t first = 0;
+  std::size_t count = 0;
+
+  bool operator==(const span_part&) const = default;
 };
 
 enum class trace_fate : std::uint8_t {
@@ -65,6 +73,8 @@ struct finished_trace {
   std::size_t delivered_spans = 0;
   std::string reason;  ///< of the attempt that decided, a word for metrics
   std::string message; ///< of the same, for people
+  /// In batches that the backend refused as a whole; of a partial success nobody knows which they are.
+  std::vector<span_part> refused = {};
 };
 
 /// An attempt to make now. Give `batch` to a sink and its result, with the ticket, to complete().
@@ -117,9 +127,10 @@ public:
   /// those can change anything.
   std::optional<timestamp> wake_at() const;
 
-  /// Changes the format: what is not being sent is encoded anew. For a Provider that was edited; also forgets
-  /// that the backend was away.
-  void set_encoder(std::shared_ptr<const span_encoder> encoder);
+  /// Changes the format and the endpoint: what is not being sent is encoded anew. For a Provider that was
+  /// edited; also forgets that the backend was away. `circuit` as in delivery_options.
+  void set_target(std::shared_ptr<const span_encoder> encoder,
+                  std::shared_ptr<backend_circuit> circuit = nullptr);
 
   // -- looking at it ---
 
@@ -129,7 +140,7 @@ public:
   std::size_t attempts_in_flight() const { return in_flight_.size(); }
   std::size_t pending_traces() const { return entries_.size(); }
   std::size_t pending_bytes() const { return used_.bytes; }
-  bool backend_is_away() const { return failures_in_a_row_ >= options_.away_after; }
+  bool backend_is_away() const { return circuit_->is_away(); }
   const delivery_counts& counts() const { return counts_; }
 
 private:
@@ -141,25 +152,28 @@ private:
     std::size_t delivered_spans = 0;
     trace_fate fate = trace_fate::delivered;
     std::string reason, message;
+    std::vector<span_part> refused;
   };
   struct batch_state {
     std::shared_ptr<const encoded_batch> batch;
     unsigned failures = 0;
     std::optional<timestamp> first_attempt;
     timestamp not_before;
+    std::unique_ptr<backend_circuit::leave> leave; ///< while it is in flight
   };
 
+  void join(std::shared_ptr<backend_circuit> circuit);
+  void note_recovery(timestamp now);
   void encode_waiting();
   void make_room(std::size_t spans, std::size_t bytes, std::vector<finished_trace>& finished);
   void return_to_waiting();
-  std::optional<batch_state> take_batch(timestamp now);
+  std::optional<batch_state> take_batch(timestamp now, bool away);
   std::optional<batch_state> take_retry(timestamp now, bool even_if_early);
-  void note_success(timestamp now);
-  void retry_later(batch_state state, const attempt_result& result, timestamp now,
+  void retry_later(batch_state state, backend_circuit& circuit, const attempt_result& result, timestamp now,
                    std::vector<finished_trace>& finished);
   void settle(const encoded_batch& batch, trace_fate fate, const attempt_result& result,
               std::vector<finished_trace>& finished);
-  void settle_share(const completed_trace_ptr& trace, std::size_t spans, std::size_t refused, trace_fate fate,
+  void settle_share(const batch_share& share, std::size_t refused, trace_fate fate,
                     const attempt_result& result, std::vector<finished_trace>& finished);
 
   // -- data members ---
@@ -176,8 +190,10 @@ private:
   delivery_counts counts_;
   std::uint64_t next_sequence_ = 1;
   std::uint64_t next_ticket_ = 1;
-  unsigned failures_in_a_row_ = 0; ///< of all batches
-  timestamp hold_until_{};         ///< no attempt at all before: Retry-After, or the next probe
+  std::shared_ptr<backend_circuit> circuit_;
+  std::uint64_t seat_ = 0;            ///< our number at the circuit
+  std::uint64_t recoveries_seen_ = 0; ///< of the circuit
+  timestamp hold_until_{};            ///< no attempt at all before: the backend asked for time
   bool probe_retry_next_ =
       true; ///< probes take turns, so that one bad batch cannot hide a backend that is back
 };

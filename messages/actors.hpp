@@ -87,6 +87,9 @@ struct trace_status {
   std::string last_revision;
   std::string last_change_key;
   timestamp last_export;
+  /// Of the latest trace that the backend refused for good, if none was exported since: which, and what it
+  /// said, without secrets; "" for none.
+  std::string last_refusal;
   /// What was quiet before needs no export by a later process; unknown before the first export.
   timestamp exported_until;
 
@@ -106,6 +109,7 @@ struct exporter_books {
   std::uint64_t attempts = 0;
   std::uint64_t failed_attempts = 0;
   std::string last_error;
+  bool backend_away = false; ///< it failed several times in a row and is only probed
 
   bool operator==(const exporter_books&) const = default;
 };

@@ -52,6 +52,9 @@ void add_pool(flag_table& out, pool_options& to) {
   out.push_back({group, "export-batch-bytes", "BYTES",
                  "Size at which a request to a Provider is closed, before compression.",
                  bind_bytes(to.export_batch_bytes, 1024)});
+  out.push_back({group, "exporter-probe-interval", "DURATION",
+                 "A backend that is away is asked once in this time, whatever waits.",
+                 bind_duration(to.probe_interval)});
 }
 
 } // namespace

@@ -128,6 +128,8 @@ metrics::metrics()
           make_gauge<1>(*registry_, "export_queue_spans", "Spans that wait for delivery.", {"provider"})),
       export_queue_bytes(
           make_gauge<1>(*registry_, "export_queue_bytes", "Bytes that wait for delivery.", {"provider"})),
+      export_backend_away(make_gauge<1>(*registry_, "export_backend_away",
+                                        "1 while a backend is away and only probed.", {"provider"})),
       settle_to_export(make_histogram(*registry_, "settle_to_export_seconds",
                                       "Time from a change's settling to the backend's acknowledgement.",
                                       {0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800})),

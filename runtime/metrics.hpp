@@ -110,8 +110,9 @@ public:
   counter_family<2> spans_dropped;  ///< spans_dropped_total{provider,reason}
   counter_family<2>
       export_attempts; ///< export_attempts_total{provider,code}: HTTP status, or "none" without one
-  gauge_family<1> export_queue_spans; ///< export_queue_spans{provider}
-  gauge_family<1> export_queue_bytes; ///< export_queue_bytes{provider}
+  gauge_family<1> export_queue_spans;  ///< export_queue_spans{provider}
+  gauge_family<1> export_queue_bytes;  ///< export_queue_bytes{provider}
+  gauge_family<1> export_backend_away; ///< export_backend_away{provider}
   seconds_histogram
       settle_to_export; ///< settle_to_export_seconds: from settling to the backend's acknowledgement
   seconds_histogram assembly_duration; ///< assembly_duration_seconds

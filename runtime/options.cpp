@@ -205,6 +205,8 @@ std::optional<std::string> settle(run_options& options, const raw_values& raw, c
       return std::string{
           "--forward-events-to is of no use without --events-addr; give the address, or leave it out"};
   }
+  if (options.pool.probe_interval < std::chrono::seconds{1})
+    return std::string{"--exporter-probe-interval is below a second; a backend that is away needs rest"};
   if (options.pool.export_batch_bytes > options.pool.exporter_queue_bytes)
     return std::string{
         "--export-batch-bytes is more than --exporter-queue-bytes holds; lower the first or raise the "

@@ -49,6 +49,7 @@ struct pool_options {
   std::size_t exporter_queue_spans = 65'536;
   std::size_t exporter_queue_bytes = std::size_t{64} << 20;
   std::size_t export_batch_bytes = std::size_t{2} << 20; ///< before compression
+  duration probe_interval = std::chrono::seconds{30};    ///< between two attempts at a backend that is away
 };
 
 struct run_options {

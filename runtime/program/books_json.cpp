@@ -51,7 +51,8 @@ std::string books_json(const controller_books& books) {
         {"duplicate", exporter.spans_duplicate}, {"rejected", exporter.spans_rejected},
         {"dropped", exporter.spans_dropped},     {"pending", exporter.spans_pending},
         {"attempts", exporter.attempts},         {"failedAttempts", exporter.failed_attempts},
-        {"lastError", exporter.last_error},      {"balanced", adds_up(exporter)}};
+        {"lastError", exporter.last_error},      {"backendAway", exporter.backend_away},
+        {"balanced", adds_up(exporter)}};
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
 }
 

@@ -139,6 +139,8 @@ struct controller_process::impl {
   metrics& counters = *counters_owner;
   exporting::export_environment environment = exporting::read_export_environment(environment_value);
   std::function<double()> random = random_source();
+  /// On the loop's thread.
+  exporting::circuit_registry circuits{{.probe_interval = options.pool.probe_interval}, random};
   status_patches patches;
   trace_warnings warnings{[this](const std::string& namespace_name, std::string event) {
                             writer.post_event(namespace_name, std::move(event),
@@ -246,6 +248,7 @@ void controller_process::impl::publish(controller_books_ptr latest) {
   for (const auto& [name, exporter] : latest->exporters) {
     counters.export_queue_spans.set(static_cast<double>(exporter.spans_pending), name);
     counters.export_queue_bytes.set(static_cast<double>(exporter.bytes_pending), name);
+    counters.export_backend_away.set(exporter.backend_away ? 1 : 0, name);
   }
   if (opened > opened_before)
     counters.changes_opened.add(static_cast<double>(opened - opened_before));
@@ -271,6 +274,7 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   exporting::encoder_options encoding;
   encoding.resource_attributes = environment.resource_attributes;
   encoding.default_service = environment.service_name;
+  exporting::endpoint_identity identity{resolved.target.url, http.proxy, http.tls};
   auto sink = exporting::make_sink(loop, resolved.target, std::move(http), std::move(encoding));
   log.info("provider ready", {{"provider", provider}, {"endpoint", sink->description()}});
   auto out = std::make_shared<exporter_setup>();
@@ -279,6 +283,7 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   out->delivery.max_bytes = options.pool.exporter_queue_bytes;
   out->delivery.in_flight = options.pool.exporter_workers;
   out->delivery.batch_bytes = options.pool.export_batch_bytes;
+  out->delivery.circuit = circuits.circuit_of(identity);
   out->random = random;
   out->attempted = [shared = counters_owner, log = log, provider](const exporting::attempt_result& result,
                                                                   std::size_t spans) {

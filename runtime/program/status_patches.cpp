@@ -76,6 +76,10 @@ std::string status_patches::patch_for(const trace_status& status, timestamp now)
     add("Stalled", true, status.reason, status.message);
   else
     known.erase("Stalled");
+  if (!status.last_refusal.empty())
+    add("ExportRefused", true, "RefusedByBackend", status.last_refusal);
+  else
+    known.erase("ExportRefused");
   nlohmann::json body{
       {"observedGeneration", status.generation},        {"conditions", std::move(conditions)},
       {"activeChanges", status.books.changes_pending},  {"exportedChanges", status.books.changes_exported},

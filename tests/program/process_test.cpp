@@ -176,6 +176,9 @@ protected:
     EXPECT_THAT(metrics_text(),
                 HasSubstr("trace_controller_spans_dropped_total{provider=\"flux-system/backend\""));
     EXPECT_NE(program->wait_for_line({"the backend refused a trace", reason}), "") << program->log();
+    auto refused = api.status().at("conditions").back();
+    EXPECT_EQ(refused.at("type"), "ExportRefused") << api.status().dump(2);
+    EXPECT_THAT(refused.at("message").get<std::string>(), HasSubstr(first_change_key));
     auto event = api.wait_for_event();
     ASSERT_TRUE(event.is_object()) << program->log();
     EXPECT_EQ(event.at("reason"), "ChangeDropped");

@@ -104,6 +104,18 @@ TEST(status_patches, an_unchanged_condition_keeps_its_transition_time_over_a_res
               ElementsAre("Ready=True Succeeded 2026-02-02T00:00:00Z"));
 }
 
+TEST(status_patches, say_what_the_backend_refused_until_it_takes_the_next) {
+  status_patches patches;
+  auto refused = ready();
+  refused.last_refusal = "the trace of sha1:c5 was refused for good: no";
+  auto body = patch(patches, refused, "2026-01-01T00:00:00Z");
+  EXPECT_THAT(conditions_of(body), ElementsAre("Ready=True Succeeded 2026-01-01T00:00:00Z",
+                                               "ExportRefused=True RefusedByBackend 2026-01-01T00:00:00Z"));
+  EXPECT_EQ(body.at("conditions").at(1).at("message"), refused.last_refusal);
+  EXPECT_THAT(conditions_of(patch(patches, ready(), "2026-01-01T00:00:01Z")),
+              ElementsAre("Ready=True Succeeded 2026-01-01T00:00:00Z"));
+}
+
 TEST(status_patches, a_late_echo_of_an_own_patch_changes_nothing) {
   status_patches patches;
   auto first = patch(patches, not_ready(false), "2026-01-01T00:00:00Z");

@@ -265,6 +265,7 @@ TEST(options, a_wrong_line_gets_one_clear_line) {
       {{"run", "--exporter-queue-bytes=64MB"}, R"(--exporter-queue-bytes "64MB" is not a size)"},
       {{"run", "--exporter-queue-bytes=1k"}, "is too small; the least is 1Ki"},
       {{"run", "--exporter-queue-bytes=99999999999Gi"}, "is not a size"},
+      {{"run", "--exporter-probe-interval=100ms"}, "--exporter-probe-interval is below a second"},
       {{"run", "--exporter-queue-bytes=1Mi"}, "--export-batch-bytes is more than --exporter-queue-bytes"},
       {{"run", "--no-cross-namespace-refs=maybe"},
        R"(--no-cross-namespace-refs "maybe" is neither true nor false)"},
