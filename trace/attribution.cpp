@@ -245,6 +245,10 @@ private:
             run.source = each.source;
           }
         run.attribution = "time";
+        if (auto cause = log_that_asked_for(run)) { // what a commit made or changed the source for
+          run.key = all_.attempts[*cause].key;
+          run.cause = cause;
+        }
       }
       return;
     }
@@ -278,6 +282,21 @@ private:
       if (asked && !all_.attempts[*asked->cause].key.empty())
         join(run, *asked->cause, asked->logged);
     }
+  }
+
+  /// Without states: the apply whose change log names the source of a run that took its first known content,
+  /// where that content is no commit.
+  std::optional<std::size_t> log_that_asked_for(const attempt& run) const {
+    if (!run.source || run.key.starts_with("sha1:"))
+      return {};
+    auto held = all_.contents_of.find(*run.source);
+    if (held == all_.contents_of.end() || all_.contents[held->second.front()].change != run.key)
+      return {};
+    std::optional<std::size_t> result;
+    for (const auto& [index, named] : all_.change_logs)
+      if (named.contains(*run.source) && all_.attempts[index].outcome_second <= run.outcome_second)
+        result = index;
+    return result;
   }
 
   /// The object was at that content, then at other content, and is at it again: so is its source, though that

@@ -84,6 +84,25 @@ TEST(kustomization, has_no_run_for_an_interval_or_a_request_at_the_same_revision
   EXPECT_THAT(reading_traces{traces}.runs(sha('a'), app), ElementsAre("succeeded"));
 }
 
+TEST(kustomization, that_a_commit_changes_nothing_for_has_a_run_that_says_so) {
+  cluster world;
+  world.patch(git);
+  world.follow(app, git);
+  world.patch(app);
+  for (char commit : {'a', 'b'}) {
+    world.fetch(git, at(commit));
+    world.run(app, at(commit), {}, "the same manifests");
+    world.wait(60s);
+  }
+  for (const auto& trace : world.traces())
+    for (const auto& each : trace.spans)
+      if (each.text("flux.span.kind") == "run") {
+        const auto* changed = each.find("flux.changed");
+        ASSERT_TRUE(changed);
+        EXPECT_EQ(std::get<bool>(*changed), trace.change_key == sha('a'));
+      }
+}
+
 TEST(kustomization, fails_at_an_interval_after_it_succeeded_without_a_run) {
   auto world = settled_cluster();
   world.begin(app, at('a'));
@@ -443,6 +462,34 @@ TEST(source, that_follows_another_back_to_a_commit_shares_its_new_incarnation) {
     EXPECT_THAT(read.runs(each.change_key, other), ElementsAre("succeeded")) << each.change_key;
   EXPECT_EQ(read.parent(sha('b'), other), "GitRepository/mirror");
   EXPECT_EQ(read.parent(sha('b'), mirror), "GitRepository/demo");
+}
+
+TEST(source, with_a_new_commit_of_the_same_bytes_is_a_change) {
+  auto world = settled_cluster();
+  world.patch(git, [&](object_state& state) { // no Reconciling, no event: the archive is the same
+    state.artifact = artifact{at('b'), state.artifact->digest, world.second(), {}, {}, {}};
+  });
+  world.run(app, at('b'), {}, at('a'));
+  auto traces = world.traces();
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), app), ElementsAre("succeeded"));
+  EXPECT_EQ(reading_traces{traces}.parent(sha('b'), app), "GitRepository/demo");
+}
+
+TEST(source, that_nothing_takes_is_a_trace_of_one_span_for_who_asks_for_it) {
+  auto world = settled_cluster();
+  world.patch(app, [](object_state& state) { state.suspended = true; });
+  world.fetch(git, at('b'));
+  world.wait(60s);
+  world.fetch(git, at('c'));
+  auto usual = world.traces();
+  EXPECT_EQ(reading_traces{usual}.outcome(sha('b')), "no trace");
+  assembly_options options;
+  options.include_unused = true;
+  auto traces = world.traces(options);
+  ASSERT_TRUE(reading_traces{traces}.trace(sha('b')));
+  EXPECT_EQ(reading_traces{traces}.trace(sha('b'))->spans.size(), 1U);
+  EXPECT_TRUE(judge(world.ledger(), sha('b'), options, world.now + 60s).wanted);
+  EXPECT_FALSE(judge(world.ledger(), sha('b'), {}, world.now + 60s).wanted);
 }
 
 TEST(source, with_the_same_origin_under_a_new_digest_is_the_same_change) {

@@ -105,6 +105,7 @@ TEST_P(order, with_jitter_changes_times_only_while_changes_settle_one_by_one) {
 }
 
 INSTANTIATE_TEST_SUITE_P(recordings, order, testing::ValuesIn(test::recordings), test::recording_name);
+INSTANTIATE_TEST_SUITE_P(of, order, testing::ValuesIn(test::hard_recordings()), test::recording_name);
 
 } // namespace
 } // namespace tc::trace
