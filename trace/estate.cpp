@@ -2,6 +2,7 @@
 
 #include "messages/kinds.hpp"
 #include "trace/analysis.hpp"
+#include "trace/reach.hpp"
 #include "trace/revision.hpp"
 
 #include <algorithm>
@@ -63,24 +64,6 @@ std::optional<object_id> content_node(const observation& fact) {
   return key.empty() ? std::nullopt : std::optional{object_id{"", "", "", key}};
 }
 
-/// Everything that this object is connected with, whether or not it has been seen.
-std::vector<object_id> connections_of(const observation& fact) {
-  auto result = above(fact);
-  if (fact.state)
-    result.insert(result.end(), fact.state->depends_on.begin(), fact.state->depends_on.end());
-  auto values = values_applied(fact);
-  result.insert(result.end(), values.begin(), values.end());
-  if (auto content = content_node(fact))
-    result.push_back(*content);
-  // Its source may have had contents before it was listed that other sources have still (recall.cpp).
-  if ((fact.initial || fact.relisted) && fact.state && fact.state->source_ref)
-    for (const auto& record : fact.state->applies)
-      if (auto key = change_key_of(*fact.state->source_ref, record.revision, record.origin_revision);
-          !key.empty())
-        result.push_back({"", "", "", key});
-  return result;
-}
-
 /// What must change for a fact to make a change known, or to open one again.
 std::string signature_of(const observation& fact) {
   const auto& state = *fact.state;
@@ -133,63 +116,12 @@ struct estate::impl {
   std::size_t facts = 0;
   std::size_t bytes = 0;
 
-  // Connected objects, as a forest of disjoint sets.
-  std::unordered_map<object_id, object_id> parent;
-  std::unordered_map<object_id, std::vector<object_id>> members; ///< by representative
-  std::unordered_map<object_id, std::set<std::string>> open_in;  ///< open changes, by representative
-  std::unordered_map<std::string, object_id> open;               ///< an object of each open change
+  reach connections;
   std::set<std::string> reseeds;
 
   std::unordered_map<object_id, std::set<object_id>> values_appliers; ///< of each ConfigMap and Secret
   std::unordered_map<object_id, std::set<object_id>> sources_at;      ///< of each content
   std::unordered_map<object_id, std::set<object_id>> followers; ///< of each source: who has a history of it
-
-  object_id find(const object_id& object) {
-    auto here = parent.try_emplace(object, object);
-    if (here.second) {
-      members[object].push_back(object);
-      return object;
-    }
-    object_id root = here.first->second;
-    while (parent[root] != root)
-      root = parent[root];
-    // Shorten the path for the next time.
-    for (object_id at = object; at != root;) {
-      auto next = parent[at];
-      parent[at] = root;
-      at = next;
-    }
-    return root;
-  }
-
-  void connect(const object_id& left, const object_id& right) {
-    auto into = find(left);
-    auto from = find(right);
-    if (into == from)
-      return;
-    if (members[into].size() < members[from].size())
-      std::swap(into, from);
-    // Facts of either side belong to the open changes of the other from now on.
-    bool any_from = has_facts(from);
-    bool any_into = has_facts(into);
-    if (any_from)
-      reseeds.insert(open_in[into].begin(), open_in[into].end());
-    if (any_into)
-      reseeds.insert(open_in[from].begin(), open_in[from].end());
-    parent[from] = into;
-    auto& grown = members[into];
-    auto& moved = members[from];
-    grown.insert(grown.end(), moved.begin(), moved.end());
-    members.erase(from);
-    open_in[into].merge(open_in[from]);
-    open_in.erase(from);
-  }
-
-  bool has_facts(const object_id& root) {
-    const auto& list = members[root];
-    return std::any_of(list.begin(), list.end(),
-                       [&](const object_id& each) { return objects.contains(each); });
-  }
 
   /// Takes the fact in; false when it was known.
   bool remember(const observation_ptr& fact) {
@@ -300,19 +232,14 @@ struct estate::impl {
   /// Draws the connections anew from what is still known, so that names of long gone objects do not pile up.
   void rebuild() {
     gone_ = 0;
-    parent.clear();
-    members.clear();
-    open_in.clear();
+    connections.clear_links();
     values_appliers.clear();
     sources_at.clear();
     followers.clear();
-    auto due = reseeds;
     for (const auto& [object, memory] : objects)
       for (const auto& [version, fact] : memory.states)
         note_connections(*fact);
-    reseeds = std::move(due);
-    for (const auto& [key, anchor] : open)
-      open_in[find(anchor)].insert(key);
+    connections.take_grown(); // the ledgers have had it
   }
 
   /// All that is known of one object; of messages only change logs, where nothing else can decide. Where
@@ -337,10 +264,11 @@ struct estate::impl {
         to.push_back(fact);
   }
 
-  std::vector<observation_ptr> facts_around(const object_id& anchor) {
+  /// The seed of a change's ledger; of what only decides who takes it, the states and change logs.
+  std::vector<observation_ptr> facts_around(const std::string& key) const {
     std::vector<observation_ptr> result;
-    for (const auto& object : members[find(anchor)])
-      add_facts_of(object, false, result);
+    for (const auto& [object, takes] : connections.members(key))
+      add_facts_of(object, !takes, result);
     return result;
   }
 
@@ -418,19 +346,44 @@ struct estate::impl {
 
   /// Notes what `fact` shows of its surroundings.
   void note_connections(const observation& fact) {
-    for (const auto& other : connections_of(fact))
-      connect(fact.object, other);
-    for (const auto& each : values_applied(fact))
+    if (!fact.state)
+      return;
+    const auto& state = *fact.state;
+    for (const auto& other : above(fact))
+      connections.link(fact.object, other);
+    for (const auto& other : state.depends_on)
+      connections.look(fact.object, other);
+    for (const auto& each : values_applied(fact)) {
+      connections.link(each, fact.object);
       values_appliers[each].insert(fact.object);
-    if (auto content = content_node(fact))
+    }
+    if (auto content = content_node(fact)) {
+      connections.content(fact.object, content->name);
       sources_at[*content].insert(fact.object);
-    if (fact.state && fact.state->source_ref && !fact.state->applies.empty())
-      followers[*fact.state->source_ref].insert(fact.object);
+    }
+    if (!state.source_ref)
+      return;
+    if (!state.applies.empty())
+      followers[*state.source_ref].insert(fact.object);
+    // Its source may have had contents before it was listed that other sources have still (recall.cpp).
+    if (fact.initial || fact.relisted)
+      for (const auto& record : state.applies)
+        if (auto key = change_key_of(*state.source_ref, record.revision, record.origin_revision);
+            !key.empty())
+          connections.recorded(*state.source_ref, key);
   }
 
-  void open_change(const std::string& key, const object_id& anchor) {
-    if (open.try_emplace(key, anchor).second)
-      open_in[find(anchor)].insert(key);
+  /// What has come to have to do with an open change is added to its ledger, but for a first fact, which
+  /// observe() hands out itself.
+  void reseed_what_grew(const observation& latest) {
+    for (auto& [key, object] : connections.take_grown()) {
+      auto found = objects.find(object);
+      if (found == objects.end())
+        continue;
+      auto count = found->second.states.size() + found->second.messages.size();
+      if (count > 1 || object != latest.object)
+        reseeds.insert(std::move(key));
+    }
   }
 
   std::vector<recent_fact> pinned_;
@@ -462,38 +415,31 @@ std::vector<std::string> estate::observe(const observation_ptr& fact) {
         memory.result = *result;
       if (!signature.empty())
         for (const auto& key : impl_->changes_of(fact->object))
-          impl_->open_change(key, fact->object);
+          impl_->connections.open(key, fact->object);
     }
   }
   if (impl_->options.include_drift && fact->object.kind == "Kustomization" && impl_->may_show_drift(*fact))
     for (const auto& key : impl_->changes_of(fact->object))
-      impl_->open_change(key, fact->object);
-  const auto& open = impl_->open_in[impl_->find(fact->object)];
-  return {open.begin(), open.end()};
+      impl_->connections.open(key, fact->object);
+  impl_->reseed_what_grew(*fact);
+  return impl_->connections.changes_of(fact->object);
 }
 
 std::vector<std::string> estate::take_reseeds() {
   std::vector<std::string> result;
   for (const auto& key : impl_->reseeds)
-    if (impl_->open.contains(key))
+    if (impl_->connections.is_open(key))
       result.push_back(key);
   impl_->reseeds.clear();
   return result;
 }
 
 std::vector<observation_ptr> estate::evidence(const std::string& key) const {
-  auto found = impl_->open.find(key);
-  if (found == impl_->open.end())
-    return {};
-  return impl_->facts_around(found->second);
+  return impl_->facts_around(key);
 }
 
 void estate::forget(const std::string& key) {
-  auto found = impl_->open.find(key);
-  if (found == impl_->open.end())
-    return;
-  impl_->open_in[impl_->find(found->second)].erase(key);
-  impl_->open.erase(found);
+  impl_->connections.close(key);
 }
 
 std::size_t estate::size() const {
