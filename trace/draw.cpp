@@ -404,9 +404,9 @@ private:
                                run.discriminator + '/' + each.name +
                                    (ordinal ? ' ' + std::to_string(ordinal) : std::string{}));
       made.parent = run_span.id;
-      // The first patch comes a little after the start.
-      made.start =
-          &each == &run.phases.front() ? run_span.start : std::clamp(each.begin.at, from, run_span.end);
+      // The first patch comes a little after the start; after a restart the first step seen is a later one.
+      bool first = &each == &run.phases.front() && each.begin.version <= run.first.version;
+      made.start = first ? run_span.start : std::clamp(each.begin.at, from, run_span.end);
       made.end = each.end.version != 0 && each.end.live ? std::clamp(each.end.at, made.start, run_span.end)
                  : &each == &run.phases.back()          ? run_span.end
                                                         : made.start;
