@@ -70,6 +70,7 @@ std::string observation::identity() const {
   } else {
     ((result += message->reason) += ' ') += std::to_string(message->first.time_since_epoch().count());
     (result += ' ') += message->text;
+    (result += ' ') += message->revision; // the same may be said of two revisions in one second
   }
   return result;
 }

@@ -20,6 +20,13 @@ const observation* timeline::at(std::uint64_t version) const {
 
 analysis::analysis(const ledger& facts, const assembly_options& wanted) : options(wanted) {
   read_timelines(facts);
+  if (withheld) {
+    conclude_from_messages(*this);
+    name_attempts(*this);
+    time_attempts(*this);
+    collect();
+    return;
+  }
   recall_histories(*this);
   read_logs();
   find_spec_changes();
@@ -72,8 +79,8 @@ bool is_generated(const ledger& facts, const object_id& object, const timeline& 
 void analysis::read_timelines(const ledger& facts) {
   // Messages stand in only where there is no object at all: those of one that is gone would tell half of its
   // story.
-  bool withheld = std::all_of(facts.objects().begin(), facts.objects().end(),
-                              [](const auto& each) { return each.second.states.empty(); });
+  withheld = std::all_of(facts.objects().begin(), facts.objects().end(),
+                         [](const auto& each) { return each.second.states.empty(); });
   std::map<object_id, std::vector<occurrence>> histories;
   for (const auto& [object, known] : facts.objects()) {
     auto& line = timelines[object];
@@ -93,9 +100,7 @@ void analysis::read_timelines(const ledger& facts) {
       dying_since[object] = moment_of(**each);
     }
     run_history history;
-    if (withheld && object.kind == "Kustomization")
-      history = message_history(object, line.messages);
-    else if (object.kind == "HelmRelease")
+    if (object.kind == "HelmRelease")
       history = helm_history(object, line.states);
     else if (object.kind == "Kustomization" || usual_group(object.kind).empty()) // or of another maker
       history = kustomization_history(object, line.states);
@@ -107,8 +112,7 @@ void analysis::read_timelines(const ledger& facts) {
       waits_of[object].push_back(waits.size());
       waits.push_back(std::move(each));
     }
-    histories[object] = withheld ? message_contents(object, line.messages)
-                                 : source_history(object, line.states, is_generated(facts, object, line));
+    histories[object] = source_history(object, line.states, is_generated(facts, object, line));
   }
   // Who applies a source keeps a history of revisions: it may show a stay before what was seen of the source
   // itself.

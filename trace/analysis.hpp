@@ -109,6 +109,7 @@ struct analysis {
   std::map<object_id, std::vector<std::size_t>> contents_of;
   std::map<object_id, std::vector<spec_change>> spec_changes_of;
   std::map<std::string, change_facts> changes;
+  std::map<object_id, object_id> told_origins; ///< of charts, from messages alone
   std::map<object_id, moment>
       dying_since; ///< of objects with a deletion timestamp: the first state that shows it
 
@@ -138,6 +139,8 @@ struct analysis {
   std::optional<bool> log_names(std::size_t attempt_index, const object_id& object) const;
 
   const assembly_options& options;
+  /// Whether the states of all objects are withheld, so that only messages tell.
+  bool withheld = false;
   /// What each attempt's apply says it has touched.
   std::map<std::size_t, std::set<object_id>> change_logs;
 
@@ -171,6 +174,13 @@ void recall_histories(analysis& all);
 /// The rules of who caused what; one pass in the order of versions. Fills in key, attribution, cause and
 /// source.
 void attribute_all(analysis& all);
+
+/// The rules of who caused what where the states of all objects are withheld. Fills in all of that, and the
+/// contents, attempts, waits and removals themselves.
+void conclude_from_messages(analysis& all);
+
+/// Gives each attempt what its span ID is derived from.
+void name_attempts(analysis& all);
 
 /// The rules of which objects a change still waits for, and which went on without it.
 void find_expectations(analysis& all);

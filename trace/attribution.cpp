@@ -235,23 +235,8 @@ private:
         join(run, *asked->cause, asked->logged);
       return;
     }
-    if (!run.source) {
-      if (all_.find(run.object)->states.empty()) { // known from messages only
-        auto key = change_key_of({}, run.revision, run.origin_revision);
-        run.key = key;
-        for (auto content : contents_with(key))
-          if (const auto& each = all_.contents[content]; each.updated <= run.outcome_second) {
-            run.key = each.change;
-            run.source = each.source;
-          }
-        run.attribution = "time";
-        if (auto cause = log_that_asked_for(run)) { // what a commit made or changed the source for
-          run.key = all_.attempts[*cause].key;
-          run.cause = cause;
-        }
-      }
+    if (!run.source)
       return;
-    }
     auto content = content_at(*run.source, run, [&](const occurrence& each) {
       return run.revision.empty() ||
              std::find(each.revisions.begin(), each.revisions.end(), run.revision) != each.revisions.end();
@@ -282,21 +267,6 @@ private:
       if (asked && !all_.attempts[*asked->cause].key.empty())
         join(run, *asked->cause, asked->logged);
     }
-  }
-
-  /// Without states: the apply whose change log names the source of a run that took its first known content,
-  /// where that content is no commit.
-  std::optional<std::size_t> log_that_asked_for(const attempt& run) const {
-    if (!run.source || run.key.starts_with("sha1:"))
-      return {};
-    auto held = all_.contents_of.find(*run.source);
-    if (held == all_.contents_of.end() || all_.contents[held->second.front()].change != run.key)
-      return {};
-    std::optional<std::size_t> result;
-    for (const auto& [index, named] : all_.change_logs)
-      if (named.contains(*run.source) && all_.attempts[index].outcome_second <= run.outcome_second)
-        result = index;
-    return result;
   }
 
   /// The object was at that content, then at other content, and is at it again: so is its source, though that
@@ -615,6 +585,10 @@ void attribute_all(analysis& all) {
         content.change = each.change;
     }
   }
+  name_attempts(all);
+}
+
+void name_attempts(analysis& all) {
   // IDs come from what controllers wrote: the outcome and its second, a release's number, or the second of
   // the start.
   std::map<std::pair<object_id, std::string>, int> ordinals;

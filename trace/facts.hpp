@@ -68,9 +68,10 @@ struct attempt {
   std::int64_t generation = 0;
   std::string action; ///< reconcile, install, upgrade, delete
   std::vector<phase> phases;
-  bool moved = true;      ///< it took the object to other content; false: an interval, a request, a drift
-  bool historic = false;  ///< it was over before anything was seen live
-  bool retry_due = false; ///< after it failed: its controller says that it will try again
+  bool start_noted = false; ///< from messages alone: `start` is known to the nanosecond
+  bool moved = true;        ///< it took the object to other content; false: an interval, a request, a drift
+  bool historic = false;    ///< it was over before anything was seen live
+  bool retry_due = false;   ///< after it failed: its controller says that it will try again
   std::optional<bool> changed; ///< whether it changed anything in the cluster
   std::string digest;        ///< of what it built (Kustomization), of the chart's OCI manifest (HelmRelease)
   std::string config_digest; ///< HelmRelease: of the values
@@ -111,8 +112,6 @@ struct run_history {
 };
 
 run_history kustomization_history(const object_id& object, const std::vector<observation_ptr>& states);
-/// What messages alone tell of a Kustomization whose states are withheld.
-run_history message_history(const object_id& object, const std::vector<observation_ptr>& messages);
 run_history helm_history(const object_id& object, const std::vector<observation_ptr>& states);
 
 /// A time in which a source had the same content.
@@ -138,13 +137,12 @@ struct occurrence {
   bool generated =
       false; ///< an ExternalArtifact whose generator is known: what it was made of says which change
   bool maybe_returned = false; ///< at it before an outage of the watch and after, but stored anew meanwhile
+  bool stored = false;         ///< from messages alone: that it came then has been told
+  bool unsure = false;         ///< from messages alone: which change it is cannot be told
   bool recalled =
       false; ///< known only from the history of who applied it: the source had gone on when it was listed
 };
 
-/// What messages alone tell of a source whose states are withheld.
-std::vector<occurrence> message_contents(const object_id& object,
-                                         const std::vector<observation_ptr>& messages);
 /// `generated`: the object's generator is known, so that each artifact it made is an occurrence of its own.
 std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states,
                                        bool generated = false);

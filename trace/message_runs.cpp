@@ -1,131 +1,144 @@
-// What messages alone tell, where an object's states are withheld (no permission to watch it, say). A message
-// counts only while its revision can be believed: a post, or an Event that has occurred once. Much is missing
-// then, nothing is false.
+// What a Kustomization's messages alone tell of its reconciliations. Each says which revision it is about; an
+// apply says what it changed, a health check that it passed, and the end how it ended.
 
-#include "messages/kinds.hpp"
-#include "trace/facts.hpp"
-#include "trace/revision.hpp"
+#include "trace/tellings.hpp"
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 namespace tc::trace {
 
 namespace {
 
-bool can_be_believed(const message_fact& message) {
-  return message.count == 1 && !message.combined && !message.revision.empty();
+constexpr std::string_view finished = "Reconciliation finished in ";
+
+std::optional<duration> duration_in(std::string_view text) {
+  for (auto [before, after] :
+       {std::pair{finished, std::string_view{","}},
+        std::pair{std::string_view{"health check failed after "}, std::string_view{":"}}})
+    if (text.starts_with(before))
+      if (auto found = between(text, before, after))
+        return parse_go_duration(*found);
+  return {};
 }
 
 bool is_finish(const message_fact& message) {
-  return message.reason == "ReconciliationSucceeded" &&
-         message.text.starts_with("Reconciliation finished in ");
+  return message.reason == "ReconciliationSucceeded" && message.text.starts_with(finished);
 }
 
-std::optional<duration> duration_in(const message_fact& message) {
-  constexpr std::string_view before = "Reconciliation finished in ";
-  std::string_view text = message.text;
-  text.remove_prefix(before.size());
-  return parse_go_duration(text.substr(0, text.find(',')));
+std::optional<outcome> outcome_in(const message_fact& message) {
+  if (is_finish(message))
+    return outcome::succeeded;
+  if (message.reason == "HealthCheckCanceled")
+    return outcome::superseded;
+  return message.severity == "error" ? std::optional{outcome::failed} : std::nullopt;
 }
 
-/// When it was written: to the nanosecond in an Event's name; a post's arrival tells as much within its
-/// second.
-timestamp written_at(const observation& fact) {
-  const auto& message = *fact.message;
-  if (message.count == 1 && is_known(message.exact_first))
-    return message.exact_first;
-  return std::clamp(fact.received_at, message.last, message.last + std::chrono::milliseconds{999});
+/// "Dependencies do not meet ready condition, retrying in 30s"
+std::optional<timestamp> next_try(const telling& of) {
+  constexpr std::string_view before = "retrying in ";
+  auto at = of.says.text.find(before);
+  if (at == std::string::npos)
+    return {};
+  auto pause = parse_go_duration(std::string_view{of.says.text}.substr(at + before.size()));
+  return pause ? std::optional{of.second + *pause} : std::nullopt;
 }
 
-/// Each message once, in their order: a post that is there as an Event too is left out, since it may have
-/// come late.
-std::vector<observation_ptr> in_order(const std::vector<observation_ptr>& messages) {
-  std::map<std::pair<std::string, std::string>, std::set<timestamp>> events;
-  for (const auto& fact : messages)
-    if (fact->kind == observation_kind::event && can_be_believed(*fact->message))
-      events[{fact->message->reason, fact->message->text}].insert(fact->message->last);
-  std::vector<observation_ptr> sorted;
-  for (const auto& fact : messages) {
-    const auto& message = *fact->message;
-    if (auto same = events.find({message.reason, message.text});
-        fact->kind != observation_kind::event && same != events.end()) {
-      auto near = same->second.lower_bound(message.last - std::chrono::seconds{1});
-      if (near != same->second.end() && *near <= message.last + std::chrono::seconds{1})
-        continue;
-    }
-    sorted.push_back(fact);
+class reader {
+public:
+  explicit reader(const object_id& object) : object_(object) {}
+
+  void read(const telling& each) {
+    if (each.revision().empty())
+      return;
+    bool waits = each.says.reason == "DependencyNotReady";
+    auto how = outcome_in(each.says);
+    if (!waits && !how && each.says.reason != "Progressing")
+      return;
+    if (each.revision() != at_revision_)
+      come_to(each);
+    if (succeeded_)
+      return; // an interval
+    if (waits)
+      note_wait(each);
+    else if (how)
+      conclude(each, *how);
+    else if (!open_)
+      begin(each);
   }
-  std::sort(sorted.begin(), sorted.end(), [](const observation_ptr& left, const observation_ptr& right) {
-    auto order = [](const observation& each) {
-      return std::tuple{each.message->last, written_at(each),
-                        std::tie(each.message->reason, each.message->text)};
-    };
-    return order(*left) < order(*right);
-  });
-  return sorted;
-}
+
+  told_runs take() { return std::move(out_); }
+
+private:
+  void come_to(const telling& each) {
+    if (waiting_)
+      out_.waits.back().next = each.second;
+    waiting_ = open_ = succeeded_ = false; // what it has begun has no outcome that is known
+    at_revision_ = each.revision();
+  }
+
+  void note_wait(const telling& each) {
+    if (!waiting_) {
+      // It has attempted this revision already: that is what is told of it.
+      if (!out_.attempts.empty() && out_.attempts.back().revision == each.revision())
+        return;
+      out_.waits.push_back({each, each, {}, {}});
+      waiting_ = true;
+    }
+    out_.waits.back().last = each;
+    out_.waits.back().again_by = next_try(each);
+  }
+
+  attempt& begin(const telling& each) {
+    if (waiting_)
+      out_.waits.pop_back(); // no longer
+    waiting_ = false;
+    attempt made;
+    made.object = object_;
+    made.uid = each.uid;
+    made.action = "reconcile";
+    made.result = outcome::incomplete;
+    made.reason = "NotTold";
+    made.revision = each.revision();
+    made.origin_revision = each.says.origin_revision;
+    made.start_second = each.second;
+    made.start = each.earliest();
+    made.start_noted = is_known(each.exact);
+    out_.attempts.push_back(std::move(made));
+    open_ = true;
+    return out_.attempts.back();
+  }
+
+  void conclude(const telling& each, outcome how) {
+    auto& now = open_ ? out_.attempts.back() : begin(each);
+    now.result = how;
+    now.reason = each.says.reason;
+    now.message = each.says.text;
+    now.outcome_second = each.second;
+    now.reported = duration_in(each.says.text);
+    if (now.reported) {
+      now.start = each.earliest() - *now.reported;
+      now.start_second = std::chrono::floor<std::chrono::seconds>(now.start);
+      now.start_noted = is_known(each.exact);
+    }
+    open_ = false;
+    succeeded_ = how == outcome::succeeded;
+  }
+
+  object_id object_;
+  told_runs out_;
+  std::string at_revision_;
+  bool succeeded_ = false; ///< at that revision
+  bool open_ = false;      ///< the last attempt has no outcome yet
+  bool waiting_ = false;   ///< the last wait goes on
+};
 
 } // namespace
 
-std::vector<occurrence> message_contents(const object_id& object,
-                                         const std::vector<observation_ptr>& messages) {
-  std::vector<occurrence> result;
-  if (!is_source_kind(object.kind))
-    return result;
-  for (const auto& fact : in_order(messages)) {
-    const auto& message = *fact->message;
-    auto key = change_key_of(object, message.revision, message.origin_revision);
-    if (!can_be_believed(message) || key.empty() || (!result.empty() && result.back().key == key))
-      continue;
-    occurrence made;
-    made.source = object;
-    made.key = made.change = key;
-    made.revision = message.revision;
-    made.revisions.push_back(message.revision);
-    made.origin_revision = message.origin_revision;
-    made.digest = message.digest;
-    made.updated = message.last;
-    made.begin = {0, message.last, false};
-    made.end = {no_version, {}, false};
-    result.push_back(std::move(made));
-  }
-  return result;
-}
-
-run_history message_history(const object_id& object, const std::vector<observation_ptr>& messages) {
-  run_history result;
-  std::string at_revision;
-  bool succeeded_at = false;
-  for (const auto& fact : in_order(messages)) {
-    const auto& message = *fact->message;
-    bool failed = message.severity == "error";
-    bool canceled = message.reason == "HealthCheckCanceled";
-    if (!can_be_believed(message) || !(is_finish(message) || failed || canceled))
-      continue;
-    if (message.revision != at_revision) {
-      at_revision = message.revision;
-      succeeded_at = false;
-    }
-    if (succeeded_at)
-      continue; // an interval
-    attempt made;
-    made.object = object;
-    made.uid = fact->uid;
-    made.action = "reconcile";
-    made.result = failed ? outcome::failed : canceled ? outcome::superseded : outcome::succeeded;
-    made.reason = message.reason;
-    made.message = message.text;
-    made.revision = message.revision;
-    made.origin_revision = message.origin_revision;
-    made.outcome_second = message.last;
-    if (is_finish(message))
-      made.reported = duration_in(message);
-    succeeded_at = made.result == outcome::succeeded;
-    result.attempts.push_back(std::move(made));
-  }
-  return result;
+told_runs message_history(const object_id& object, const std::vector<telling>& messages) {
+  reader reading{object};
+  for (const auto& each : messages)
+    reading.read(each);
+  return reading.take();
 }
 
 } // namespace tc::trace

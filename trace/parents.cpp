@@ -70,6 +70,8 @@ parent_ref parents::of_source(const object_id& source) const {
   const auto& content = all_.contents[found->second];
   if (content.cause && all_.attempts[*content.cause].key == key_)
     return {content.cause, {}};
+  if (auto told = all_.told_origins.find(source); told != all_.told_origins.end())
+    return contents_.contains(told->second) ? parent_ref{{}, told->second} : parent_ref{};
   const auto* line = all_.find(source);
   const auto* latest = line ? line->latest() : nullptr;
   if (!latest || !latest->state->source_ref)

@@ -129,9 +129,9 @@ void name_incarnations(std::vector<occurrence>& all,
     // By what the sources wrote, never by arrival.
     std::sort(list.begin(), list.end(), [](const occurrence* left, const occurrence* right) {
       return std::tie(left->updated, left->source.namespace_name, left->source.name, left->source.kind,
-                      left->begin.version) < std::tie(right->updated, right->source.namespace_name,
-                                                      right->source.name, right->source.kind,
-                                                      right->begin.version);
+                      left->begin.version, left->begin.at) <
+             std::tie(right->updated, right->source.namespace_name, right->source.name, right->source.kind,
+                      right->begin.version, right->begin.at);
     });
     std::set<object_id> at_it; // sources that have been at it in this incarnation
     std::string name = key;
