@@ -451,7 +451,10 @@ void analysis::find_rollouts() {
         if (state.generation < change.generation)
           continue;
         if (state.generation > change.generation) {
-          end_rollout(made, *fact, "NewGeneration");
+          // One that its apply had given up by then has failed with it, whatever came later.
+          const auto& by = attempts[made.cause];
+          if (by.result != outcome::failed || by.last.version > fact->resource_version)
+            end_rollout(made, *fact, "NewGeneration");
           break;
         }
         if (made.begin.version == 0) {

@@ -939,6 +939,30 @@ TEST(workload, rolls_out_under_the_apply_that_changed_it) {
     }
 }
 
+TEST(workload, that_never_got_available_has_failed_with_its_apply_whatever_replaces_it) {
+  auto world = settled_cluster();
+  auto web = object("Deployment", "web", "apps");
+  world.fetch(git, at('b'));
+  world.begin(app, at('b'));
+  world.own(web, app);
+  world.state(web).generation = 1;
+  world.state(web).workload = workload_state{1, 0, 0, 0, 0, {"ghcr.io/acme/web:1.2"}};
+  world.patch(web);
+  world.check_health(app, at('b'));
+  world.wait(30s);
+  world.fail(app, at('b'), "HealthCheckFailed");
+  auto failed = world.now;
+  world.wait(60s);
+  world.fetch(git, at('c'));
+  world.run(app, at('c'), [&] { world.change_spec(web); });
+  auto traces = world.traces();
+  for (const auto& each : reading_traces{traces}.trace(sha('b'))->spans)
+    if (each.text("flux.span.kind") == "workload") {
+      EXPECT_EQ(each.text("flux.outcome"), "failed");
+      EXPECT_LE(each.end, failed);
+    }
+}
+
 TEST(selection, draws_ancestors_that_no_entry_names) {
   auto world = cluster_with_release();
   assembly_options options;
