@@ -96,6 +96,8 @@ void exporter_state::finish(const exporting::finished_trace& done) {
   auto delivered = done.fate == exporting::trace_fate::delivered;
   memory->books.spans_delivered += done.delivered_spans;
   memory->books.spans_dropped += spans - done.delivered_spans; // with those that a partial success refused
+  if (!done.refused.empty() && setup->refused)
+    setup->refused(done);
   // What was refused must not be sent again either.
   auto final = delivered || done.fate == exporting::trace_fate::refused;
   for (const auto& value : done.trace->spans) {

@@ -27,6 +27,8 @@ struct exporter_setup {
   std::function<double()> random; ///< uniform in [0, 1)
   /// Told of every attempt, for logs and metrics; called on the sink's thread. Optional.
   std::function<void(const exporting::attempt_result&, std::size_t spans)> attempted;
+  /// Told of every trace of which the backend refused spans for good; called on the actor's thread. Optional.
+  std::function<void(const exporting::finished_trace&)> refused;
 };
 
 struct send_result {

@@ -105,6 +105,14 @@ flag_table flags_of(run_options& to, raw_values& raw) {
   out.push_back({"Servers", "forward-events-to", "URL",
                  "Forward every received event to this URL, usually notification-controller's.",
                  bind_text(to.forward_events_to)});
+  const auto* refused = "What a backend refuses";
+  out.push_back({refused, "dead-letter-dir", "DIR",
+                 "Keep traces that a backend refuses for good in this folder, as OTLP/JSON with the reason.",
+                 bind_text(to.dead_letter_dir)});
+  out.push_back({refused, "dead-letter-files", "COUNT", "Most traces in it; the oldest go first.",
+                 bind_count(to.dead_letter_files, 1, 1'000'000)});
+  out.push_back({refused, "dead-letter-bytes", "BYTES", "Most bytes in it; the oldest go first.",
+                 bind_bytes(to.dead_letter_bytes, 1024)});
   add_logging(out, to.logging);
   out.push_back(
       {"Process", "config", "FILE",

@@ -204,9 +204,14 @@ std::string without_credentials(std::string_view url) {
   auto authority = scheme + 3;
   auto end = std::min(url.find_first_of("/?#", authority), url.size());
   auto at = url.substr(0, end).rfind('@');
-  if (at == std::string_view::npos || at < authority)
-    return std::string{url};
-  return std::string{url.substr(0, authority)} + "***" + std::string{url.substr(at)};
+  bool has_user = at != std::string_view::npos && at >= authority;
+  std::string out{url.substr(0, authority)};
+  if (has_user)
+    out += "***";
+  auto rest = url.substr(has_user ? at : authority);
+  auto query = rest.find('?');
+  out += rest.substr(0, query);
+  return query == std::string_view::npos ? out : out + "?***"; // keys are often given there
 }
 
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {

@@ -113,6 +113,8 @@ public:
   gauge_family<1> export_queue_spans;  ///< export_queue_spans{provider}
   gauge_family<1> export_queue_bytes;  ///< export_queue_bytes{provider}
   gauge_family<1> export_backend_away; ///< export_backend_away{provider}
+  counter_family<1> dead_letters;      ///< dead_letters_total{reason}
+  counter_family<1> dead_letters_lost; ///< dead_letters_lost_total{reason}
   seconds_histogram
       settle_to_export; ///< settle_to_export_seconds: from settling to the backend's acknowledgement
   seconds_histogram assembly_duration; ///< assembly_duration_seconds

@@ -70,6 +70,9 @@ struct run_options {
   std::string forward_events_to;         ///< "" = events are not forwarded
   logging_options logging;
   duration shutdown_timeout = std::chrono::seconds{8};
+  std::string dead_letter_dir; ///< "" = what a backend refuses is not kept
+  std::size_t dead_letter_files = 1000;
+  std::size_t dead_letter_bytes = std::size_t{64} << 20;
   std::string config_file; ///< "" = none
   pool_options pool;
 };

@@ -12,6 +12,7 @@
 #include "runtime/program/books_json.hpp"
 #include "runtime/program/cluster_feed.hpp"
 #include "runtime/program/cluster_writer.hpp"
+#include "runtime/program/dead_letter_writer.hpp"
 #include "runtime/program/event_intake.hpp"
 #include "runtime/program/event_tee.hpp"
 #include "runtime/program/liveness.hpp"
@@ -141,6 +142,7 @@ struct controller_process::impl {
   std::function<double()> random = random_source();
   /// On the loop's thread.
   exporting::circuit_registry circuits{{.probe_interval = options.pool.probe_interval}, random};
+  std::unique_ptr<dead_letter_writer> dead_letters; ///< null without --dead-letter-dir
   status_patches patches;
   trace_warnings warnings{[this](const std::string& namespace_name, std::string event) {
                             writer.post_event(namespace_name, std::move(event),
@@ -184,6 +186,11 @@ controller_process::start(const run_options& options, std::shared_ptr<kube::acce
   auto made = std::make_unique<impl>(options, log, std::move(access));
   for (const auto& warning : made->environment.warnings)
     log.error("environment variable ignored", {{"problem", warning}});
+  if (!options.dead_letter_dir.empty())
+    made->dead_letters = std::make_unique<dead_letter_writer>(
+        options.dead_letter_dir,
+        exporting::dead_letter_limits{options.dead_letter_files, options.dead_letter_bytes},
+        log.named("dead-letters"), made->counters_owner);
   made->start_actors();
   made->registry = std::make_unique<provider_registry>(made->registry_outside());
   made->feed = made->make_feed(); // before the probes ask it
@@ -305,6 +312,16 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
                                                             : "export was refused for good",
         {{"provider", provider}, {"reason", result.reason}, {"error", result.message}, {"spans", spans}});
   };
+  if (dead_letters)
+    out->refused = [to = dead_letters.get(), provider](const exporting::finished_trace& done) {
+      auto kept = std::make_shared<completed_trace>(*done.trace);
+      kept->spans.clear();
+      for (const auto& part : done.refused) {
+        auto from = done.trace->spans.begin() + static_cast<std::ptrdiff_t>(part.first);
+        kept->spans.insert(kept->spans.end(), from, from + static_cast<std::ptrdiff_t>(part.count));
+      }
+      to->post({std::move(kept), provider, done.reason, done.message, wall_clock()});
+    };
   return exporter_setup_ptr{std::move(out)};
 }
 

@@ -1,6 +1,7 @@
 #include "tests/program/cluster_in_miniature.hpp"
 
 #include "messages/time.hpp"
+#include "runtime/http_client/base64.hpp"
 #include "tests/support/recording.hpp"
 
 #include <regex>
@@ -54,6 +55,11 @@ void cluster_in_miniature::put(json object) {
   throw std::runtime_error{"no such kind: " + object.dump()};
 }
 
+void cluster_in_miniature::put_secret(const std::string& name, std::map<std::string, std::string> data) {
+  std::lock_guard guard{mutex_};
+  secrets_[name] = std::move(data);
+}
+
 void cluster_in_miniature::store(collection& what, json object) {
   auto& metadata = object["metadata"];
   metadata["resourceVersion"] = std::to_string(++version_);
@@ -75,6 +81,16 @@ scripted_response cluster_in_miniature::answer(const scripted_request& request) 
     return scripted_response::json(request.body, 201);
   }
   auto path = request.path();
+  for (const auto& [name, data] : secrets_)
+    if (path == "/api/v1/namespaces/flux-system/secrets/" + name) {
+      json secret{{"apiVersion", "v1"},
+                  {"kind", "Secret"},
+                  {"metadata", {{"namespace", "flux-system"}, {"name", name}}},
+                  {"data", json::object()}};
+      for (const auto& [key, value] : data)
+        secret["data"][key] = runtime::encode_base64(value);
+      return scripted_response::json(secret.dump());
+    }
   if (auto found = collections_.find(path); found != collections_.end()) {
     if (request.query("watch") == "true")
       return watch(found->second, request);

@@ -23,6 +23,8 @@ public:
 
   /// Creates or changes an object, and tells the watches. It needs apiVersion, kind, namespace and name.
   void put(nlohmann::json object);
+  /// Creates or changes a Secret in flux-system. Secrets are only ever read.
+  void put_secret(const std::string& name, std::map<std::string, std::string> data);
   /// Waits until the status of the only Trace is as wanted. Returns false after generous_limit.
   bool wait_for_status(const std::function<bool(const nlohmann::json& status)>& wanted);
   /// Waits for the first Event that is posted, and returns it; null after generous_limit.
@@ -50,6 +52,7 @@ private:
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  std::map<std::string, std::map<std::string, std::string>> secrets_;
   std::map<std::string, collection> collections_; ///< by the path of all namespaces
   int version_ = 100;
   nlohmann::json status_ = nlohmann::json::object();

@@ -166,12 +166,15 @@ protected:
   /// A backend refuses the only trace for good.
   void expect_refusal(scripted_response answer, const std::string& reason) {
     scripted_server backend{[&](const scripted_request&) { return answer; }};
-    start(backend.url());
+    start(backend.url(), {"--dead-letter-dir=" + folder.path("dead-letters")});
     play();
     expect_changes(0, 1);
     auto books = settled_books();
     EXPECT_TRUE(books.at("balanced"));
     EXPECT_EQ(books.at("traces").front().at("dropped"), 1);
+    for (auto end = std::chrono::steady_clock::now() + generous_limit;
+         count(metrics_before_end, "dead_letters_total{") == 0 && std::chrono::steady_clock::now() < end;)
+      metrics_before_end = metrics_text(); // written by a thread of its own
     EXPECT_THAT(metrics_text(), HasSubstr("trace_controller_changes_dropped_total{reason=\"refused\"} 1\n"));
     EXPECT_THAT(metrics_text(),
                 HasSubstr("trace_controller_spans_dropped_total{provider=\"flux-system/backend\""));
@@ -185,8 +188,27 @@ protected:
     EXPECT_THAT(event.at("message").get<std::string>(), HasSubstr(first_change_key));
     expect_clean_end();
     EXPECT_EQ(backend.requests().size(), 1U);
+    expect_dead_letter();
   }
 
+  /// The only trace is in the folder, whole, with the reason beside it.
+  void expect_dead_letter() {
+    std::map<std::string, std::string> found;
+    for (const auto& each : std::filesystem::directory_iterator{folder.path("dead-letters")}) {
+      std::ifstream in{each.path()};
+      auto name = each.path().filename().string();
+      found[name.substr(name.find('.'))] = {std::istreambuf_iterator<char>{in}, {}};
+    }
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(json::parse(found.at(".reason.json")).at("changeKey"), first_change_key);
+    auto letter = json::parse(found.at(".otlp.json"));
+    EXPECT_EQ(count(found.at(".otlp.json"), "\"traceId\":\"" + hex(trace_id_bytes()) + '"'),
+              count(found.at(".otlp.json"), "\"traceId\""));
+    EXPECT_EQ(count(found.at(".otlp.json"), "reconcile Kustomization apps"), 1U);
+    EXPECT_THAT(metrics_before_end, HasSubstr("trace_controller_dead_letters_total{reason="));
+  }
+
+  std::string metrics_before_end;
   temporary_folder folder;
   cluster_in_miniature api;
   bool installed = false; ///< Trace and Provider exist

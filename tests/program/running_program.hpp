@@ -22,6 +22,7 @@ public:
   running_program& operator=(const running_program&) = delete;
 
   void signal(int number);
+  pid_t process() const { return process_; }
   /// Waits for its end. Returns the exit status, or 128 and the signal that ended it.
   int exit_status();
 

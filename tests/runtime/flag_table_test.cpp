@@ -54,6 +54,8 @@ TEST(flag_table, credentials_are_hidden) {
   EXPECT_EQ(without_credentials("https://a:b@c@host"), "https://***@host");
   EXPECT_EQ(without_credentials("https://host/a@b"), "https://host/a@b");
   EXPECT_EQ(without_credentials("mail@host"), "mail@host");
+  EXPECT_EQ(without_credentials("https://host/x?key=abc"), "https://host/x?***");
+  EXPECT_EQ(without_credentials("https://user:pass@host?key=abc"), "https://***@host?***");
 }
 
 TEST(flag_table, nearest_names) {
