@@ -54,12 +54,19 @@ public:
   virtual void on_object(const resource_ref& resource, watch_type type, std::string_view object_json,
                          timestamp received_at, arrival how) = 0;
 
-  /// The first list is complete: every object that existed has been told. Once in a reflector's life.
+  /// The first list is complete: every object that existed has been told. Once in a reflector's life; without
+  /// a list when it goes on from what an earlier process knew.
   virtual void on_synced(const resource_ref& resource) = 0;
 
   /// A bookmark, exactly as sent: nothing changed up to its resourceVersion.
   virtual void on_bookmark(const resource_ref& resource, std::string_view object_json,
                            timestamp received_at) = 0;
+
+  /// Every object of the kind, as it was at that resource version, has been told: a list is complete, or a
+  /// bookmark came. Objects of a watch that are told after it move that on.
+  virtual void on_position(const resource_ref& /*resource*/, std::string_view /*resource_version*/) {
+    // nop
+  }
 
   /// One object could not be used and was skipped. `object` is "namespace/name" as far as known, else "".
   virtual void on_error(const resource_ref& resource, std::string_view object, std::string_view problem) = 0;

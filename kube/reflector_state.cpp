@@ -61,7 +61,15 @@ reflector_state::reflector_state(resource_ref kind, reflector_options options, r
       forbidden_delays_(options_.first_forbidden_delay, options_.longest_delay, options_.seed + 1),
       absent_delays_(options_.first_forbidden_delay, options_.longest_absent_delay, options_.seed + 2),
       watch_list_(options_.use_watch_list) {
-  // nop
+  if (!options_.memory)
+    return;
+  const auto& memory = *options_.memory;
+  for (const auto& object : memory.objects)
+    known_[object.key] = {object.uid, object.resource_version, object.metadata, 0};
+  resource_version_ = memory.resource_version;
+  resumes_ = !resource_version_.empty();
+  remembers_ = resumes_ || !known_.empty();
+  options_.memory.reset();
 }
 
 // -- requests -----------------------------------------------------------------
@@ -92,7 +100,10 @@ void reflector_state::on_resolved(resolution result, timestamp now) {
     return;
   }
   resource_ = std::move(**result);
-  begin_collecting(now);
+  if (resumes_)
+    begin_watch(now);
+  else
+    begin_collecting(now);
 }
 
 std::string reflector_state::common_query() const {
@@ -103,6 +114,7 @@ std::string reflector_state::common_query() const {
 
 /// Reads the present state, by WatchList where it may work, else page by page.
 void reflector_state::begin_collecting(timestamp now) {
+  resumes_ = false;
   ++round_;
   ++counts_.lists;
   collecting_ = true;
@@ -168,8 +180,11 @@ void reflector_state::begin_watch(timestamp now) {
 void reflector_state::on_head(int status, timestamp now) {
   http_status_ = status;
   last_data_ = now;
-  if (phase_ == phase::watching && is_success(status))
-    report(reflector_status::watching);
+  if (phase_ != phase::watching || !is_success(status))
+    return;
+  report(reflector_status::watching);
+  if (!synced_)
+    port_.set_timer(options_.catching_up);
 }
 
 void reflector_state::on_data(std::string_view piece, timestamp now) {
@@ -266,6 +281,11 @@ void reflector_state::collected(timestamp now) {
   // A watch that expires at once must not turn into lists without a pause: only an event or time resets that.
   if (!expired_before_)
     progressed();
+  sink_.on_position(resource_, resource_version_);
+  synced_now();
+}
+
+void reflector_state::synced_now() {
   if (!std::exchange(synced_, true))
     sink_.on_synced(resource_);
 }
@@ -320,6 +340,8 @@ void reflector_state::handle_line(std::string_view line, timestamp now) {
     object_deleted(read->object_json, read->meta, now);
   } else if (read->type == "BOOKMARK") {
     sink_.on_bookmark(resource_, read->object_json, now);
+    if (!collecting_)
+      sink_.on_position(resource_, resource_version_);
     if (phase_ == phase::watch_listing && read->meta.initial_events_end) {
       phase_ = phase::watching;
       ++counts_.watches;
@@ -453,6 +475,10 @@ void reflector_state::on_timer(timestamp now) {
     leave_watch_list(now);
     return;
   }
+  if (phase_ == phase::watching) {
+    synced_now();
+    return;
+  }
   if (phase_ != phase::waiting)
     return;
   switch (next_) {
@@ -497,9 +523,9 @@ void reflector_state::object_seen(watch_type type, std::string_view json, const 
   if (collecting_)
     type = is_known ? watch_type::modified : watch_type::added;
   deliver(type, json, key, now,
-          !synced_      ? arrival::first_list
-          : collecting_ ? arrival::later_list
-                        : arrival::live);
+          !synced_ && !remembers_ ? arrival::first_list
+          : collecting_           ? arrival::later_list
+                                  : arrival::live);
 }
 
 void reflector_state::object_deleted(std::string_view json, const object_meta& meta, timestamp now) {

@@ -15,12 +15,27 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace tc::kube {
+
+/// What an earlier process knew of a kind. A reflector that gets it goes on from there: what has changed
+/// since then comes from the watch, or, where the server no longer has that, from a list after an outage.
+struct reflector_memory {
+  struct object {
+    std::string key; ///< "namespace/name"
+    std::string uid;
+    std::string resource_version;
+    std::string metadata; ///< as JSON, for a deletion that was missed
+  };
+  std::vector<object> objects;
+  std::string resource_version; ///< up to which nothing is missing; "" where that is not known
+};
 
 struct reflector_options {
   std::string namespace_name; ///< "" for the whole cluster
@@ -40,6 +55,10 @@ struct reflector_options {
   duration longest_watch = std::chrono::minutes{10};      ///< … and this
   duration watch_list_patience = std::chrono::seconds{30}; ///< silence before the initial events have ended
   std::uint64_t seed = 1;                                  ///< of the jitter
+  /// How long a watch that goes on from an earlier process may tell what was missed before all counts as
+  /// told.
+  duration catching_up = std::chrono::seconds{1};
+  std::shared_ptr<const reflector_memory> memory; ///< null for none
 };
 
 /// A request that the state machine wants sent. There is never more than one open.
@@ -133,6 +152,7 @@ private:
   void handle_item(std::string_view item, timestamp now);
   void handle_error_event(const watch_line& line, timestamp now);
   void collected(timestamp now);
+  void synced_now();
 
   // -- failures ---
   void request_failed(const reflector_reply& reply, timestamp now);
@@ -171,6 +191,8 @@ private:
   std::string reason_;
   bool watch_list_ = true;      ///< still worth asking for
   bool synced_ = false;         ///< the first list is complete
+  bool remembers_ = false;      ///< goes on from what an earlier process knew
+  bool resumes_ = false;        ///< and begins with a watch
   bool collecting_ = false;     ///< within a list or the initial events
   bool all_identified_ = true;  ///< within a list: no item was skipped whose name is unknown
   bool expired_before_ = false; ///< 410 again without anything in between

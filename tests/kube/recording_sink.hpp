@@ -47,6 +47,11 @@ public:
     changed.notify_all();
   }
 
+  void on_position(const kube::resource_ref&, std::string_view version) override {
+    std::lock_guard guard{mutex};
+    positions.emplace_back(version);
+  }
+
   void on_error(const kube::resource_ref&, std::string_view object, std::string_view problem) override {
     std::lock_guard guard{mutex};
     errors.push_back(std::string{object} + ": " + std::string{problem});
@@ -69,6 +74,7 @@ public:
 
   std::mutex mutex;
   std::condition_variable changed;
+  std::vector<std::string> positions;
   kube::resource_ref last_resource;
   std::vector<told_object> objects;
   std::vector<std::string> bookmarks;

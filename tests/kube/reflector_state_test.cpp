@@ -716,3 +716,65 @@ TEST_F(reflector_protocol, late_answers_to_an_ended_request_change_nothing) {
   EXPECT_EQ(requests.size(), before);
   EXPECT_THAT(told(), IsEmpty());
 }
+
+// -- going on from an earlier process -----------------------------------------
+
+namespace {
+
+/// Of objects "a" and "b", at versions 5 and 7.
+reflector_options remembering(const std::string& version) {
+  reflector_memory memory;
+  memory.objects = {{"apps/a", "uid-a", "5", R"({"name":"a","namespace":"apps","uid":"uid-a"})"},
+                    {"apps/b", "uid-b", "7", R"({"name":"b","namespace":"apps","uid":"uid-b"})"}};
+  memory.resource_version = version;
+  reflector_options out;
+  out.use_watch_list = false;
+  out.memory = std::make_shared<const reflector_memory>(std::move(memory));
+  return out;
+}
+
+} // namespace
+
+TEST_F(reflector_protocol, goes_on_with_a_watch_from_where_an_earlier_process_was) {
+  begin(remembering("10"));
+  EXPECT_TRUE(requests.back().watch);
+  EXPECT_THAT(path(), HasSubstr("watch=true&allowWatchBookmarks=true&resourceVersion=10&timeoutSeconds="));
+  state->on_head(200, now);
+  feed(event("MODIFIED", object("a", 11)));
+  EXPECT_THAT(told(), ElementsAre("MODIFIED a"));
+  EXPECT_FALSE(sink.objects.back().relisted) << "nothing was missed";
+  EXPECT_EQ(sink.synced, 0) << "more may come of what was missed";
+  pass_timer();
+  EXPECT_EQ(sink.synced, 1);
+  feed(event("DELETED", object("b", 12)));
+  EXPECT_EQ(told().back(), "DELETED b");
+}
+
+TEST_F(reflector_protocol, lists_as_after_an_outage_when_the_server_has_forgotten_that_version) {
+  begin(remembering("10"));
+  state->on_head(200, now);
+  feed(event("ERROR", status(410, "Expired", "too old resource version: 10 (20)")));
+  EXPECT_FALSE(requests.back().watch);
+  respond(200, list({object("a", 5), object("c", 20)}, 30));
+  // Of a nothing is new, b has gone, c is new: all of it by a list after an outage.
+  EXPECT_THAT(told(), ::testing::UnorderedElementsAre("ADDED c", "DELETED b"));
+  for (const auto& each : sink.objects)
+    EXPECT_TRUE(each.relisted);
+  EXPECT_EQ(sink.synced, 1);
+}
+
+TEST_F(reflector_protocol, lists_as_after_an_outage_when_the_version_is_not_known) {
+  begin(remembering(""));
+  EXPECT_FALSE(requests.back().watch);
+  respond(200, list({object("a", 6), object("b", 7)}, 30));
+  EXPECT_THAT(told(), ElementsAre("MODIFIED a"));
+  EXPECT_TRUE(sink.objects.back().relisted);
+}
+
+TEST_F(reflector_protocol, tells_up_to_which_version_all_is_told) {
+  begin_watching({object("a", 5)}, 10);
+  EXPECT_THAT(sink.positions, ElementsAre("10"));
+  feed(event("MODIFIED", object("a", 11)));
+  feed(bookmark(15));
+  EXPECT_THAT(sink.positions, ElementsAre("10", "15"));
+}
