@@ -228,6 +228,11 @@ std::optional<submission> change_table::acknowledge(const delivery_report& repor
     // A part of an open change decides nothing yet.
     if (node.mapped().whole && report.delivered)
       move_to(*entry, change_bucket::exported, node.mapped().trace->outcome);
+    else if (report.delivered && !entry->open && entry->bucket == change_bucket::pending &&
+             std::none_of(submissions_.begin(), submissions_.end(),
+                          [&](const auto& other) { return other.second.key == entry->key; }))
+      move_to(*entry, change_bucket::exported,
+              node.mapped().trace->outcome); // of an earlier process: the rest is gone
     else if (node.mapped().whole && entry->bucket == change_bucket::pending)
       move_to(*entry, change_bucket::dropped, "refused", report.reason);
     if (report.delivered)
@@ -313,8 +318,6 @@ std::vector<std::string> change_table::forget_old(timestamp now) {
 }
 
 std::optional<timestamp> change_table::nothing_pending_before(timestamp now) const {
-  // A fact is written before it arrives; a watch that lags longer than this is beyond us.
-  constexpr auto longest_lag = std::chrono::minutes{1};
   auto out = now;
   for (const auto& [key, entry] : entries_) {
     if (entry.bucket != change_bucket::pending)
@@ -327,6 +330,41 @@ std::optional<timestamp> change_table::nothing_pending_before(timestamp now) con
       return std::nullopt;
   }
   return out;
+}
+
+std::optional<timestamp> change_table::nothing_open_before(timestamp now) const {
+  auto out = now;
+  for (const auto& [key, entry] : entries_) {
+    if (!entry.open)
+      continue;
+    if (is_known(entry.first_activity))
+      out = std::min(out, entry.first_activity);
+    else if (is_known(entry.opened_at))
+      out = std::min(out, entry.opened_at - longest_lag);
+    else
+      return std::nullopt;
+  }
+  return out;
+}
+
+void change_table::restore(submission what) {
+  auto [place, added] = entries_.try_emplace(what.key);
+  auto& entry = place->second;
+  if (added) {
+    entry.key = what.key;
+    ++books_.changes_opened;
+    ++books_.changes_pending;
+  }
+  entry.last_news = std::max(entry.last_news, what.trace->settled_at);
+  for (const auto& value : what.trace->spans) {
+    entry.handed_out.emplace(value.id, fingerprint(value));
+    if (!is_known(entry.first_activity) || value.start < entry.first_activity)
+      entry.first_activity = value.start;
+  }
+  next_submission_ = std::max(next_submission_, what.number + 1);
+  what.under_way = false;
+  auto number = what.number;
+  submissions_.insert_or_assign(number, std::move(what));
 }
 
 void change_table::recover() {

@@ -71,6 +71,8 @@ class change_table {
 public:
   /// Changes whose latest news is older than this are forgotten once their fate is known.
   static constexpr duration linger = std::chrono::hours{1};
+  /// A fact is written before it arrives; a watch that lags longer than this is beyond us.
+  static constexpr duration longest_lag = std::chrono::minutes{1};
   /// At most this many changes whose fate is known are remembered.
   static constexpr std::size_t max_remembered = 4096;
   /// A change whose revision actor crashed this often in a row is dropped.
@@ -107,6 +109,17 @@ public:
   /// Returns until when nothing is pending: what was quiet before that time has its fate. `now` when nothing
   /// is pending; nothing while there are pending changes of unknown age.
   std::optional<timestamp> nothing_pending_before(timestamp now) const;
+
+  /// Returns since when no change has been open: what was quiet before has its fate, or is a submission.
+  /// `now` when none is; nothing while the age of one is not known.
+  std::optional<timestamp> nothing_open_before(timestamp now) const;
+
+  /// Takes over a submission of an earlier process: its change was open then, and is not now.
+  void restore(submission what);
+  /// Returns what was handed out last, nullptr when nothing waits for a report.
+  const submission* latest_submission() const {
+    return submissions_.empty() ? nullptr : &submissions_.rbegin()->second;
+  }
 
   /// Takes over the exporter's report. Returns the submission it was about.
   std::optional<submission> acknowledge(const delivery_report& report);

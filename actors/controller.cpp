@@ -169,8 +169,13 @@ void controller_state::apply(const provider_binding_ptr& binding) {
 void controller_state::start_exporter(const std::string& provider_name) {
   auto& entry = providers.at(provider_name);
   entry.supervision.waiting = false;
-  if (!entry.memory)
+  if (!entry.memory) {
     entry.memory = std::make_shared<exporter_memory>();
+    if (setup.watching.restored)
+      if (auto before = setup.watching.restored->sent.extract(provider_name); !before.empty())
+        for (auto key : before.mapped())
+          entry.memory->sent.add(key);
+  }
   entry.actor = self->spawn<caf::linked>(exporter, provider_name, entry.memory, entry.binding->setup,
                                          caf::actor_cast<caf::actor_addr>(self));
   if (watching)

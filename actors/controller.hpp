@@ -7,6 +7,7 @@
 #include "actors/exporter.hpp"
 #include "actors/reporter.hpp"
 #include "actors/restart_policy.hpp"
+#include "actors/restored.hpp"
 #include "actors/watcher.hpp"
 #include "messages/actors.hpp"
 

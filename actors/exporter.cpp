@@ -100,11 +100,17 @@ void exporter_state::finish(const exporting::finished_trace& done) {
     setup->refused(done);
   // What was refused must not be sent again either.
   auto final = delivered || done.fate == exporting::trace_fate::refused;
+  std::vector<std::uint64_t> keys;
   for (const auto& value : done.trace->spans) {
-    pending_spans.erase(sent_spans::key_of(done.trace->id, value.id));
-    if (final)
-      memory->sent.add(done.trace->id, value.id);
+    auto key = sent_spans::key_of(done.trace->id, value.id);
+    pending_spans.erase(key);
+    if (!final)
+      continue;
+    memory->sent.add(key);
+    keys.push_back(key);
   }
+  if (setup->settled && !keys.empty())
+    setup->settled(keys);
   auto node = waiting.extract(done.trace.get());
   if (node.empty())
     return;

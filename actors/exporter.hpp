@@ -29,6 +29,9 @@ struct exporter_setup {
   std::function<void(const exporting::attempt_result&, std::size_t spans)> attempted;
   /// Told of every trace of which the backend refused spans for good; called on the actor's thread. Optional.
   std::function<void(const exporting::finished_trace&)> refused;
+  /// Told of spans that the backend has, or refused for good, by sent_spans::key_of; before those who handed
+  /// them out are. Must not wait. Optional.
+  std::function<void(const std::vector<std::uint64_t>& keys)> settled;
 };
 
 struct send_result {

@@ -21,8 +21,10 @@ public:
     return known_.count(key_of(trace, span)) != 0;
   }
 
-  void add(const trace_id& trace, const span_id& span) {
-    auto key = key_of(trace, span);
+  void add(const trace_id& trace, const span_id& span) { add(key_of(trace, span)); }
+
+  /// The same by the key of the two.
+  void add(std::uint64_t key) {
     if (!known_.insert(key).second)
       return;
     order_.push_back(key);

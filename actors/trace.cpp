@@ -87,10 +87,12 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
   memory->table.count_observations(batch.size());
   std::unordered_map<std::string, std::shared_ptr<observation_batch>> news;
   for (const auto& fact : batch)
+    memory->latest_fact = std::max(memory->latest_fact, fact->received_at);
+  for (const auto& fact : batch)
     for (auto& key : memory->estate.observe(fact)) {
       auto [entry, opened] = memory->table.open(key);
       if (opened) {
-        entry->opened_at = fact->initial ? timestamp{} : at;
+        entry->opened_at = fact->initial ? timestamp{} : std::min(at, fact->received_at);
         entry->evidence = memory->estate.evidence(key); // with this fact
         start_revision(*entry);
       } else {
@@ -183,6 +185,7 @@ void trace_state::tick(timestamp at) {
   }
   submit_waiting();
   publish_status();
+  tell_progress();
 }
 
 void trace_state::conclude(const change_report& report) {
@@ -195,8 +198,11 @@ void trace_state::conclude(const change_report& report) {
     memory->estate.forget(report.key);
     stop_revision(report.key);
   }
-  if (action == settle_action::submit)
-    submit_waiting();
+  if (action != settle_action::submit)
+    return;
+  if (events->handed_out)
+    events->handed_out(memory->spec, *memory->table.latest_submission());
+  submit_waiting();
 }
 
 void trace_state::submit_waiting() {
@@ -213,6 +219,8 @@ void trace_state::acknowledge(const delivery_report& report) {
   if (!done)
     return; // of an exporter that was replaced meanwhile: its credit went with it
   ++credit;
+  if (events->finished)
+    events->finished(memory->spec, done->number);
   if (report.delivered) {
     memory->last_trace_id = done->trace->id.to_hex();
     memory->last_revision = done->trace->revision;
@@ -233,6 +241,25 @@ void trace_state::tell_moves() {
   for (const auto& move : memory->table.take_moves())
     if (events->moved)
       events->moved(memory->spec, move);
+}
+
+void trace_state::tell_progress() {
+  if (!events->progressed || !is_known(memory->latest_fact) ||
+      memory->now - memory->told_at < std::chrono::seconds{1})
+    return;
+  memory->told_at = memory->now;
+  auto open = memory->table.nothing_open_before(memory->now);
+  if (!open)
+    return; // of unknown age: nothing is known to be over
+  trace_horizon latest{memory->settled_before,
+                       std::min(*open, memory->latest_fact - change_table::longest_lag), *open};
+  // An idle Trace has nothing new to tell but the time.
+  if (latest.settled_before == memory->told.settled_before &&
+      latest.settled_until == memory->told.settled_until && latest.open_since >= memory->told.open_since &&
+      latest.open_since - memory->told.open_since < std::chrono::seconds{1})
+    return;
+  memory->told = latest;
+  events->progressed(memory->spec, latest);
 }
 
 void trace_state::publish_status() {

@@ -25,6 +25,17 @@ struct settled_change {
   settle_action action = settle_action::nothing_new;
 };
 
+/// How far a Trace has come; about once a second.
+struct trace_horizon {
+  timestamp settled_before; ///< what was quiet by then was history
+  /// What was quiet before has its fate or was handed out. No later than what has been observed: while a
+  /// watch is down nothing is known to be quiet.
+  timestamp settled_until;
+  timestamp open_since; ///< no open change began before
+
+  bool operator==(const trace_horizon&) const = default;
+};
+
 /// Told what happens, for logs and metrics; may be called from several threads. Each may be empty.
 struct trace_events {
   std::function<void(const trace_resource&, const settled_change&)> concluded;
@@ -36,6 +47,11 @@ struct trace_events {
   /// A change was given up because there are more than --max-live-changes.
   std::function<void(const trace_resource&, const std::string& key)> overflowed;
   std::function<void(const completed_trace&, const delivery_report&)> acknowledged;
+  // What outlasts the process: none of these may wait.
+  /// A trace was handed out; until `finished` it is to be handed out again by a later process.
+  std::function<void(const trace_resource&, const submission&)> handed_out;
+  std::function<void(const trace_resource&, std::uint64_t submission)> finished;
+  std::function<void(const trace_resource&, const trace_horizon&)> progressed;
   /// The books moved; the sums of these moves are those of trace_books.
   std::function<void(const trace_resource&, const bucket_move&)> moved;
   std::function<std::int64_t()> stopwatch;
@@ -57,6 +73,7 @@ struct trace_memory {
     last_export = before.last_export;
     last_refusal = before.last_refusal;
     exported_until = before.exported_until;
+    latest_fact = before.latest_fact;
   }
 
   /// Held while a message is handled: an actor that was asked to end may still be in the midst of one when
@@ -75,6 +92,9 @@ struct trace_memory {
   timestamp last_export;
   std::string last_refusal;
   timestamp exported_until;
+  timestamp latest_fact; ///< arrival of it
+  trace_horizon told;    ///< at `told_at`
+  timestamp told_at;
 };
 
 struct trace_state {
@@ -93,6 +113,7 @@ struct trace_state {
   void submit_waiting();
   void publish_status();
   void tell_moves();
+  void tell_progress();
 
   trace_actor::pointer self;
   std::shared_ptr<trace_memory> memory;

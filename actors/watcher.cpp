@@ -162,8 +162,18 @@ void watcher_state::begin(followed_trace& what) {
     }
   auto options = trace::assembly_options::from(*spec, memory->setup.cluster_name);
   options.message_filter = std::move(*filter);
+  std::vector<restored_submission> submitted;
+  if (memory->setup.restored)
+    if (auto before = memory->setup.restored->traces.extract(spec->uid); !before.empty()) {
+      const auto& known = before.mapped();
+      if (known.has_progress) // what happened while nobody watched is no history
+        what.since = std::max(known.settled_before + memory->setup.backfill, known.settled_until);
+      submitted = std::move(before.mapped().submissions);
+    }
   auto fresh = std::make_shared<trace_memory>(*spec, std::move(options), what.since - memory->setup.backfill);
   fresh->max_live_changes = memory->setup.max_live_changes;
+  for (auto& each : submitted)
+    fresh->table.restore({each.number, std::move(each.key), std::move(each.trace), false, each.whole});
   if (what.memory)
     fresh->take_over(*what.memory); // what settled and waits is not lost by an edit, nor sent again
   what.memory = std::move(fresh);
@@ -224,6 +234,7 @@ void watcher_state::bind(const followed_trace& what) {
 
 void watcher_state::tick(timestamp at) {
   memory->now = at;
+  memory->routes.keep_recent(memory->setup.max_recent); // all Traces are known, and have been told
   for (auto& [uid, what] : memory->traces)
     if (what.waiting_for_restart && what.subscriber != 0 && what.restarts.due(at))
       start(what, memory->routes.retained_for(what.subscriber));

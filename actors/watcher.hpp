@@ -4,6 +4,7 @@
 // in its object, found by an index (routing.hpp). It starts, restarts and ends the trace actors.
 
 #include "actors/restart_policy.hpp"
+#include "actors/restored.hpp"
 #include "actors/routing.hpp"
 #include "actors/trace.hpp"
 #include "messages/actors.hpp"
@@ -25,6 +26,8 @@ struct watcher_setup {
   bool no_cross_namespace_refs = false;
   std::size_t max_live_changes = 10'000; ///< per Trace
   std::size_t max_recent = 4096;         ///< observations remembered for Traces that become interested later
+  /// What an earlier process knew; null for nothing. Its observations are sent before the first lists.
+  std::shared_ptr<restored_state> restored;
 };
 
 /// One Trace resource as the watcher knows it.
@@ -41,7 +44,8 @@ struct followed_trace {
 /// What a watcher knows, kept by its supervisor.
 struct watcher_memory {
   watcher_memory(watcher_setup values, timestamp start)
-      : setup(std::move(values)), began(start), routes(setup.max_recent) {}
+      : setup(std::move(values)), began(start),
+        routes(setup.max_recent + (setup.restored ? setup.restored->observations : 0)) {}
 
   watcher_setup setup;
   timestamp began; ///< when watching began: less the backfill, what was quiet by then is history

@@ -113,6 +113,22 @@ flag_table flags_of(run_options& to, raw_values& raw) {
                  bind_count(to.dead_letter_files, 1, 1'000'000)});
   out.push_back({refused, "dead-letter-bytes", "BYTES", "Most bytes in it; the oldest go first.",
                  bind_bytes(to.dead_letter_bytes, 1024)});
+  const auto* data = "Data directory";
+  out.push_back(
+      {data, "data-dir", "FOLDER",
+       "Keep observations of open changes and undelivered traces here, so that they survive a crash. "
+       "Without it, a restart knows what the cluster still shows.",
+       bind_text(to.data_dir)});
+  out.push_back(
+      {data, "data-sync", "POLICY",
+       "What a loss of power may cost: full (nothing older than 50 ms), interval (the last second), "
+       "off (what the system has not written). A crash of the process costs the same with all of them.",
+       bind_choice<data_sync>(
+           to.data_sync,
+           {{"full", data_sync::full}, {"interval", data_sync::interval}, {"off", data_sync::off}})});
+  out.push_back({data, "data-dir-limit", "BYTES",
+                 "Most bytes of the store in the data directory; beyond it the rest stays in memory.",
+                 bind_bytes(to.data_dir_limit, std::size_t{1} << 20)});
   add_logging(out, to.logging);
   out.push_back(
       {"Process", "config", "FILE",

@@ -141,6 +141,18 @@ metrics::metrics()
                                       {0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800})),
       assembly_duration(make_histogram(*registry_, "assembly_duration_seconds", "Time to assemble a trace.",
                                        {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5})),
+      store_healthy(
+          make_gauge<0>(*registry_, "store_healthy", "1, or 0 while the data directory cannot be written.")),
+      store_bytes(make_gauge<0>(*registry_, "store_bytes", "Bytes of the store in the data directory.")),
+      store_rows(make_gauge<1>(*registry_, "store_rows", "What is in the store.", {"table"})),
+      store_queue(make_gauge<1>(*registry_, "store_queue", "What the store has not written yet.", {"what"})),
+      store_commits(make_counter<0>(*registry_, "store_commits_total", "Groups written to the store.")),
+      store_failed_writes(
+          make_counter<0>(*registry_, "store_failed_writes_total", "Groups that could not be written.")),
+      store_observations_lost(make_counter<1>(*registry_, "store_observations_lost_total",
+                                              "Observations that the store does not have.", {"reason"})),
+      store_files_damaged(
+          make_counter<0>(*registry_, "store_files_damaged_total", "Damaged files that were set aside.")),
       actor_restarts(
           make_counter<1>(*registry_, "actor_restarts_total", "Actors restarted after a crash.", {"actor"})) {
   prometheus::BuildGauge()

@@ -119,6 +119,16 @@ public:
       settle_to_export; ///< settle_to_export_seconds: from settling to the backend's acknowledgement
   seconds_histogram assembly_duration; ///< assembly_duration_seconds
 
+  // -- the data directory; nothing without --data-dir --
+  gauge_family<0> store_healthy;             ///< store_healthy: 1, or 0 while it cannot be written
+  gauge_family<0> store_bytes;               ///< store_bytes
+  gauge_family<1> store_rows;                ///< store_rows{table}
+  gauge_family<1> store_queue;               ///< store_queue{what}: not written yet
+  counter_family<0> store_commits;           ///< store_commits_total
+  counter_family<0> store_failed_writes;     ///< store_failed_writes_total
+  counter_family<1> store_observations_lost; ///< store_observations_lost_total{reason}
+  counter_family<0> store_files_damaged;     ///< store_files_damaged_total
+
   // -- health --
   counter_family<1> actor_restarts; ///< actor_restarts_total{actor}
 };

@@ -24,6 +24,7 @@ namespace tc::runtime {
 enum class log_level : std::uint8_t { trace, debug, info, error };
 enum class log_encoding : std::uint8_t { json, console };
 enum class scheduler_policy : std::uint8_t { sharing, stealing };
+enum class data_sync : std::uint8_t { full, interval, off };
 enum class color_mode : std::uint8_t { automatic, always, never };
 
 struct logging_options {
@@ -68,6 +69,9 @@ struct run_options {
   std::string events_tls_key_file;       ///< PEM
   std::string events_tls_client_ca_file; ///< PEM, "" = clients need no certificate
   std::string forward_events_to;         ///< "" = events are not forwarded
+  std::string data_dir;                  ///< "" = nothing survives the process
+  runtime::data_sync data_sync = runtime::data_sync::full;
+  std::size_t data_dir_limit = std::size_t{1} << 30; ///< bytes
   logging_options logging;
   duration shutdown_timeout = std::chrono::seconds{8};
   std::string dead_letter_dir; ///< "" = what a backend refuses is not kept

@@ -89,6 +89,7 @@ signal_watch::~signal_watch() = default;
 
 void ignore_broken_pipes() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of the write, too
 }
 
 void forbid_core_dumps() {

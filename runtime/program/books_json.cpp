@@ -28,7 +28,7 @@ bool balanced(const controller_books& books) {
   return adds_up(books.departed);
 }
 
-std::string books_json(const controller_books& books) {
+std::string books_json(const controller_books& books, const std::optional<store::journal_books>& stored) {
   nlohmann::json out{
       {"observations", books.observations}, {"observationsUnrouted", books.observations_unrouted},
       {"actorRestarts", books.restarts},    {"balanced", balanced(books)},
@@ -53,6 +53,20 @@ std::string books_json(const controller_books& books) {
         {"attempts", exporter.attempts},         {"failedAttempts", exporter.failed_attempts},
         {"lastError", exporter.last_error},      {"backendAway", exporter.backend_away},
         {"balanced", adds_up(exporter)}};
+  if (stored)
+    out["dataDirectory"] = {{"bytes", stored->stored.bytes},
+                            {"observations", stored->stored.observations},
+                            {"traces", stored->stored.traces},
+                            {"sentSpans", stored->stored.sent_spans},
+                            {"observationsWaiting", stored->observations_waiting},
+                            {"tracesWaiting", stored->traces_waiting},
+                            {"pruned", stored->stored.pruned},
+                            {"evicted", stored->stored.evicted},
+                            {"lost", stored->observations_lost},
+                            {"commits", stored->commits},
+                            {"failedWrites", stored->failed_writes},
+                            {"filesDamaged", stored->files_set_aside},
+                            {"problem", stored->problem}};
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
 }
 

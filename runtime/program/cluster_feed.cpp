@@ -98,6 +98,13 @@ void cluster_feed::on_bookmark(const kube::resource_ref&, std::string_view, time
   // nop: bookmarks move the reflector, not us
 }
 
+void cluster_feed::on_position(const kube::resource_ref& resource, std::string_view resource_version) {
+  if (!out_.position || resource.kind == "Trace" || resource.kind == "Provider")
+    return; // those are always listed anew
+  flush();
+  out_.position(resource.to_string(), std::string{resource_version});
+}
+
 void cluster_feed::on_error(const kube::resource_ref& resource, std::string_view object,
                             std::string_view problem) {
   out_.broken(resource.kind, object, problem);

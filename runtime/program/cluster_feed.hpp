@@ -33,6 +33,8 @@ public:
     /// Every kind has been listed, or is not served, or refused; or is gone on without: `without` names
     /// those. Called once.
     std::function<void(const std::string& without)> synced;
+    /// All of that kind ("Kind.group") up to that resource version has been handed over. Optional.
+    std::function<void(const std::string& kind, const std::string& version)> position;
     /// Called for each object that is taken in, for metrics.
     std::function<void(std::string_view kind, std::string_view source)> counted;
   };
@@ -44,6 +46,7 @@ public:
   void on_synced(const kube::resource_ref& resource) override;
   void on_bookmark(const kube::resource_ref& resource, std::string_view object_json,
                    timestamp received_at) override;
+  void on_position(const kube::resource_ref& resource, std::string_view resource_version) override;
   void on_error(const kube::resource_ref& resource, std::string_view object,
                 std::string_view problem) override;
   void on_state(const kube::resource_ref& resource, kube::reflector_status status,

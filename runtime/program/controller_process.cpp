@@ -13,6 +13,7 @@
 #include "runtime/program/cluster_feed.hpp"
 #include "runtime/program/cluster_writer.hpp"
 #include "runtime/program/dead_letter_writer.hpp"
+#include "runtime/program/durability.hpp"
 #include "runtime/program/event_intake.hpp"
 #include "runtime/program/event_tee.hpp"
 #include "runtime/program/liveness.hpp"
@@ -44,6 +45,9 @@ constexpr std::string_view forwarded_header = "x-trace-controller-forwarded";
 constexpr auto patience_step = std::chrono::seconds{5};
 /// How long an observation may wait for company before its batch is handed over.
 constexpr auto batch_wait = std::chrono::milliseconds{10};
+/// How long watches that go on from a data directory may take to tell what was missed, before anything that
+/// looks quiet is judged. What comes later is not lost: it is an addition.
+constexpr auto catching_up = std::chrono::milliseconds{500};
 
 std::optional<std::string> environment_value(const char* name) {
   const auto* value = std::getenv(name);
@@ -107,6 +111,7 @@ struct controller_process::impl {
     root = controller_actor{};
     // Waits for every actor to end: whatever they still call exists until then.
     actors_.stop();
+    durable.reset();
   }
 
   http_loop_options http_settings() {
@@ -117,7 +122,10 @@ struct controller_process::impl {
     return out;
   }
 
+  tl::expected<void, std::string> open_data_directory(const std::string& access);
   void start_actors();
+  void play_in();
+  void all_listed();
   void start_watching();
   std::unique_ptr<cluster_feed> make_feed();
   provider_registry::outside registry_outside();
@@ -153,6 +161,9 @@ struct controller_process::impl {
                           },
                           wall_clock};
 
+  std::unique_ptr<durability> durable; ///< null without --data-dir
+  restored_process restored;
+  bool goes_on = false; ///< at least one watch does
   actor_runtime actors_;
   controller_actor root;
   http_loop loop;
@@ -172,6 +183,7 @@ struct controller_process::impl {
   std::condition_variable changed;
   bool stop_requested = false;
   controller_books_ptr books;
+  std::optional<store::journal_books> store_books;
   std::uint64_t books_seen = 0; ///< how many were published
   std::uint64_t opened_before = 0;
   liveness life{std::chrono::steady_clock::now()};
@@ -182,7 +194,8 @@ struct controller_process::impl {
 tl::expected<std::unique_ptr<controller_process>, std::string>
 controller_process::start(const run_options& options, std::shared_ptr<kube::access_source> access,
                           const logger& log) {
-  log.info("cluster found", {{"access", access->description()}});
+  auto description = access->description();
+  log.info("cluster found", {{"access", description}});
   auto made = std::make_unique<impl>(options, log, std::move(access));
   for (const auto& warning : made->environment.warnings)
     log.error("environment variable ignored", {{"problem", warning}});
@@ -191,13 +204,35 @@ controller_process::start(const run_options& options, std::shared_ptr<kube::acce
         options.dead_letter_dir,
         exporting::dead_letter_limits{options.dead_letter_files, options.dead_letter_bytes},
         log.named("dead-letters"), made->counters_owner);
+  if (auto opened = made->open_data_directory(description); !opened)
+    return tl::unexpected(opened.error());
   made->start_actors();
   made->registry = std::make_unique<provider_registry>(made->registry_outside());
   made->feed = made->make_feed(); // before the probes ask it
   if (auto served = made->start_servers(); !served)
     return tl::unexpected(served.error());
+  made->play_in();
   made->start_watching();
   return std::unique_ptr<controller_process>(new controller_process(std::move(made)));
+}
+
+tl::expected<void, std::string> controller_process::impl::open_data_directory(const std::string& access) {
+  if (options.data_dir.empty())
+    return {};
+  auto opened = durability::open(options, access + ", namespace " + options.watch_namespace,
+                                 log.named("data"), counters, warnings);
+  if (!opened)
+    return tl::unexpected(opened.error());
+  durable = std::move(*opened);
+  restored = durable->take_restored();
+  goes_on = !restored.watches.empty();
+  return {};
+}
+
+/// What was known before comes before what the lists and watches tell.
+void controller_process::impl::play_in() {
+  for (auto& batch : std::exchange(restored.observations, {}))
+    caf::anon_send(root, observe_atom_v, std::move(batch), wall_clock());
 }
 
 void controller_process::impl::start_actors() {
@@ -207,7 +242,11 @@ void controller_process::impl::start_actors() {
   setup.watching.no_cross_namespace_refs = options.no_cross_namespace_refs;
   setup.watching.max_live_changes = options.pool.max_live_changes;
   setup.began = wall_clock();
-  setup.events = make_observers(log.named("traces"), counters, warnings);
+  setup.watching.restored = restored.actors;
+  auto observers = make_observers(log.named("traces"), counters, warnings);
+  if (durable)
+    durable->listen(*observers);
+  setup.events = std::move(observers);
   setup.crashed = [this](const std::string& actor, const std::string& error) {
     counters.actor_restarts.add(1, actor.substr(0, actor.find(' ')));
     log.error("an actor crashed and is started again", {{"actor", actor}, {"error", error}});
@@ -260,8 +299,12 @@ void controller_process::impl::publish(controller_books_ptr latest) {
   if (opened > opened_before)
     counters.changes_opened.add(static_cast<double>(opened - opened_before));
   opened_before = opened;
+  std::optional<store::journal_books> stored;
+  if (durable)
+    stored = durable->publish();
   std::lock_guard guard{mutex};
   books = std::move(latest);
+  store_books = std::move(stored);
   ++books_seen;
   life.told(std::chrono::steady_clock::now());
   changed.notify_all();
@@ -292,6 +335,8 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   out->delivery.batch_bytes = options.pool.export_batch_bytes;
   out->delivery.circuit = circuits.circuit_of(identity);
   out->random = random;
+  if (durable)
+    out->settled = durable->sent_by(provider);
   out->attempted = [shared = counters_owner, log = log, provider](const exporting::attempt_result& result,
                                                                   std::size_t spans) {
     const auto& counts = *shared;
@@ -349,16 +394,22 @@ provider_registry::outside controller_process::impl::registry_outside() {
 std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
   cluster_feed::outputs out;
   out.observations = [this](observation_batch_ptr batch, timestamp) {
+    if (durable)
+      durable->add(*batch);
     caf::anon_send(root, observe_atom_v, std::move(batch), wall_clock());
   };
   out.trace = [this](trace_resource spec, std::string_view json) {
     patches.seen(json);
     registry->reference(spec.uid, spec.namespace_name + '/' + spec.provider_name);
+    if (durable)
+      durable->trace_seen(spec);
     caf::anon_send(root, apply_atom_v, trace_resource_ptr{std::make_shared<trace_resource>(std::move(spec))});
   };
   out.trace_gone = [this](const std::string& uid) {
     patches.gone(uid);
     warnings.gone(uid);
+    if (durable)
+      durable->trace_gone(uid);
     registry->reference(uid, {});
     caf::anon_send(root, remove_atom_v, uid);
   };
@@ -368,6 +419,8 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
     if (refused.uid.empty())
       return;
     registry->reference(refused.uid, {});
+    if (durable)
+      durable->trace_seen(refused);
     caf::anon_send(root, apply_atom_v,
                    trace_resource_ptr{std::make_shared<trace_resource>(std::move(refused))});
   };
@@ -399,13 +452,27 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
       log.info("the first lists are complete");
     else
       log.error("going on without kinds that cannot be listed", {{"kinds", without}});
-    caf::anon_send(root, synced_atom_v);
+    // A watch that goes on tells what was missed in its own time.
+    if (!goes_on)
+      all_listed();
+    else
+      loop.after(catching_up, [this] { all_listed(); });
   };
+  if (durable)
+    out.position = [this](const std::string& kind, const std::string& version) {
+      durable->note_position(kind, version);
+    };
   out.counted = [this](std::string_view kind, std::string_view source) {
     counters.observations.add(1, kind, source);
   };
   return std::make_unique<cluster_feed>(std::move(out), options.pool.batch_size,
                                         kube::watched_kinds().size());
+}
+
+void controller_process::impl::all_listed() {
+  if (durable)
+    durable->traces_listed();
+  caf::anon_send(root, synced_atom_v);
 }
 
 void controller_process::impl::start_watching() {
@@ -416,9 +483,14 @@ void controller_process::impl::start_watching() {
     if (kind.kind == "Trace")
       reflect.label_selector = options.watch_label_selector;
     reflect.seed = seed();
+    if (auto known = restored.watches.find(
+            kube::resource_ref{std::string{kind.group}, "", std::string{kind.kind}, ""}.to_string());
+        known != restored.watches.end())
+      reflect.memory = known->second;
     reflectors.push_back(std::make_unique<kube::reflector>(
         kube::reflector_context{target, versions, *feed, wall_clock}, kind, std::move(reflect)));
   }
+  restored.watches.clear();
   for (auto& one : reflectors)
     one->start();
   arm_tick();
@@ -458,6 +530,8 @@ void controller_process::impl::start_tee() {
   with.told = [this](observation_ptr fact) {
     auto batch = std::make_shared<observation_batch>();
     batch->push_back(std::move(fact));
+    if (durable)
+      durable->add(*batch);
     caf::anon_send(root, observe_atom_v, observation_batch_ptr{std::move(batch)}, wall_clock());
   };
   tee = std::make_unique<event_tee>(std::move(with));
@@ -471,9 +545,14 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
   take.answered = [this](int status, const std::string& reason) {
     counters.events_received.add(1, std::to_string(status), reason);
   };
-  if (!options.forward_events_to.empty()) {
+  if (!options.forward_events_to.empty())
     start_tee();
+  if (durable || tee)
     take.accepted = [this](const server_request& request, const observation_ptr& fact) {
+      if (durable && fact)
+        durable->add({fact});
+      if (!tee)
+        return;
       if (!request.header(forwarded_header).empty()) {
         counters.events_forwarded.add(1, "loop");
         return;
@@ -488,7 +567,6 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
       event->fact = fact;
       loop.post([this, event] { tee->forward(std::move(*event)); });
     };
-  }
   take.broken = [this](const std::string& problem) {
     counters.decode_errors.add(1, "HTTP event");
     log.error("an HTTP event cannot be read and is refused", {{"error", problem}});
@@ -578,11 +656,14 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
                            }});
     with.routes.push_back({"GET", "/debug/books", [this](const server_request&) {
                              controller_books_ptr latest;
+                             std::optional<store::journal_books> stored;
                              {
                                std::lock_guard guard{mutex};
                                latest = books;
+                               stored = store_books;
                              }
-                             auto out = answer(200, books_json(latest ? *latest : controller_books{}));
+                             auto out =
+                                 answer(200, books_json(latest ? *latest : controller_books{}, stored));
                              out.content_type = "application/json";
                              return out;
                            }});
@@ -656,7 +737,8 @@ bool controller_process::drain() {
                            {"tracesLeft", left},
                            {"spansQueued", spans},
                            {"changesOpen", open > left ? open - left : 0}});
-  return left == 0;
+  auto safe = own.durable && own.durable->finish();
+  return left == 0 || safe;
 }
 
 } // namespace tc::runtime

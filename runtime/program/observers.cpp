@@ -52,8 +52,8 @@ std::string why_dropped(const actors::bucket_move& move) {
 
 } // namespace
 
-std::shared_ptr<const actors::trace_events> make_observers(const logger& log, const metrics& counters,
-                                                           trace_warnings& warnings) {
+std::shared_ptr<actors::trace_events> make_observers(const logger& log, const metrics& counters,
+                                                     trace_warnings& warnings) {
   auto out = std::make_shared<actors::trace_events>();
   out->concluded = [log, &counters](const trace_resource& spec, const actors::settled_change& change) {
     conclude(log, counters, spec, change);

@@ -13,7 +13,7 @@ namespace tc::runtime {
 
 /// Returns observers that count, log, and warn of changes that were lost. `counters` and `warnings` must
 /// outlive the actors.
-std::shared_ptr<const actors::trace_events> make_observers(const logger& log, const metrics& counters,
-                                                           trace_warnings& warnings);
+std::shared_ptr<actors::trace_events> make_observers(const logger& log, const metrics& counters,
+                                                     trace_warnings& warnings);
 
 } // namespace tc::runtime

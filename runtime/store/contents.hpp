@@ -38,6 +38,7 @@ struct trace_progress {
 };
 
 struct contents {
+  std::string cluster; ///< which cluster the observations are of, and which part of it; "" when there is none
   std::vector<observation_ptr> observations; ///< in the order of their arrival
   /// By "Kind.group": up to which resource version all is among the observations. A watch that goes on from
   /// there misses nothing.
@@ -50,6 +51,8 @@ struct contents {
 
 /// What one transaction writes.
 struct changes {
+  /// The observations from now on are of that cluster: those of another, and its positions, go.
+  std::optional<std::string> cluster;
   /// Before these observations some could not be kept: a watch must not go on from a position.
   bool after_gap = false;
   std::vector<observation_ptr> observations;
@@ -60,8 +63,8 @@ struct changes {
       progress; ///< nothing: the Trace is gone, with all of its
 
   bool empty() const {
-    return !after_gap && observations.empty() && positions.empty() && traces.empty() && sent.empty() &&
-           progress.empty();
+    return !cluster && !after_gap && observations.empty() && positions.empty() && traces.empty() &&
+           sent.empty() && progress.empty();
   }
 };
 

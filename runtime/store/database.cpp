@@ -100,12 +100,20 @@ result<std::unique_ptr<database>> database::open(const std::string& path, const 
 }
 
 result<void> database::migrate() {
+  // Exclusive before anything else: no memory is shared with other processes, so there is no mapped file that
+  // a full disk could take away.
+  if (auto done = connection_.execute("PRAGMA locking_mode=EXCLUSIVE"); !done)
+    return done;
+  auto size = connection_.number("PRAGMA page_count");
+  if (!size)
+    return tl::unexpected(std::move(size.error()));
+  // Of a file that exists this would be a write, and on a full disk it must open all the same.
+  if (*size == 0)
+    if (auto done = connection_.execute("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL"); !done)
+      return done;
   auto pages = std::max<std::uint64_t>(options_.limit_bytes / 4096, 64);
-  // Exclusive before WAL: no memory is shared with other processes, so there is no mapped file that a full
-  // disk could take away.
   for (const auto& setting :
-       {std::string{"PRAGMA page_size=4096"}, std::string{"PRAGMA locking_mode=EXCLUSIVE"},
-        std::string{"PRAGMA auto_vacuum=INCREMENTAL"}, std::string{"PRAGMA journal_mode=WAL"},
+       {std::string{"PRAGMA journal_mode=WAL"},
         std::string{"PRAGMA synchronous="} + (options_.sync == sync_policy::full  ? "FULL"
                                               : options_.sync == sync_policy::off ? "OFF"
                                                                                   : "NORMAL"),
@@ -139,6 +147,7 @@ result<void> database::prepare() {
            {&sql_.add_sent, "INSERT INTO sent(provider, checksum, spans) VALUES(?1, ?2, ?3)"},
            {&sql_.drop_sent, "DELETE FROM sent WHERE row=?1"},
            {&sql_.set_progress, "INSERT OR REPLACE INTO progress VALUES(?1, ?2, ?3)"},
+           {&sql_.add_cluster, "INSERT INTO cluster VALUES(?1)"},
            {&sql_.drop_progress, "DELETE FROM progress WHERE trace_uid=?1"},
        }) {
     auto made = connection_.prepare(text);
@@ -211,6 +220,11 @@ result<void> database::load(contents& out) {
   if (read)
     read = each_row("SELECT kind, version FROM positions", [&](statement& row) {
       index_.positions[std::string{row.bytes(0)}] = std::string{row.bytes(1)};
+      return true;
+    });
+  if (read)
+    read = each_row("SELECT name FROM cluster", [&](statement& row) {
+      out.cluster = std::string{row.bytes(0)};
       return true;
     });
   out.positions = index_.positions;
@@ -309,7 +323,23 @@ result<void> database::remove(const trace_key& key) {
   return sql_.drop_trace.bind_text(1, key.trace_uid).bind(2, static_cast<std::int64_t>(key.number)).run();
 }
 
+result<void> database::begin_cluster(const std::string& name) {
+  undo_.push_back([this, observations = index_.observations, positions = index_.positions] {
+    index_.observations = observations;
+    index_.positions = positions;
+  });
+  if (auto done = connection_.execute("DELETE FROM observations; DELETE FROM positions; DELETE FROM cluster");
+      !done)
+    return done;
+  index_.observations = {};
+  index_.positions.clear();
+  return sql_.add_cluster.bind_text(1, name).run();
+}
+
 result<void> database::insert(const changes& what) {
+  if (what.cluster)
+    if (auto done = begin_cluster(*what.cluster); !done)
+      return done;
   if (auto done = write_observations(what); !done)
     return done;
   for (const auto& [key, trace] : what.traces) {

@@ -78,6 +78,7 @@ private:
   result<void> prepare();
   result<void> migrate();
   result<void> load(contents& out);
+  result<void> begin_cluster(const std::string& name);
   result<void> insert(const changes& what);
   result<void> write_observations(const changes& what);
   result<void> remove(const changes& what);
@@ -123,6 +124,7 @@ private:
     statement add_trace, drop_trace, read_trace;
     statement add_sent, drop_sent;
     statement set_progress, drop_progress;
+    statement add_cluster;
   } sql_;
 };
 

@@ -27,8 +27,9 @@ std::string remedy(problem_kind kind) {
     return "free some room on the volume or raise --data-dir-limit";
   case problem_kind::newer:
     return "run that version, or move the folder away to begin anew";
-  case problem_kind::corrupt:
   case problem_kind::device:
+    return "check the volume, its room and its health";
+  case problem_kind::corrupt:
   case problem_kind::other:
     break;
   }
@@ -61,7 +62,7 @@ tl::expected<void, std::string> journal::begin() {
   bool salvaged = false;
   if (!opened && opened.error().kind != problem_kind::newer && opened.error().kind != problem_kind::other) {
     found_ = database::salvage(path);
-    salvaged = opened.error().kind != problem_kind::full;
+    salvaged = opened.error().kind == problem_kind::corrupt;
   }
   if (salvaged) {
     give_up_file(opened.error().message);
@@ -82,6 +83,9 @@ tl::expected<void, std::string> journal::begin() {
   for (const auto& [provider, keys] : found_.sent)
     sent_[provider].assign(keys.begin(), keys.end());
   progress_ = found_.progress;
+  for (const auto& [uid, progress] : progress_)
+    open_since_[uid] = progress.settled_until;
+  cluster_ = found_.cluster;
   for (const auto& fact : found_.observations)
     newest_ = std::max(newest_, fact->received_at);
   books_.stored = database_ ? database_->books() : database_books{};
@@ -100,6 +104,17 @@ journal::~journal() {
 }
 
 // -- taking in ----------------------------------------------------------------
+
+void journal::begin_cluster(const std::string& name) {
+  {
+    std::lock_guard guard{mutex_};
+    waiting_.cluster = cluster_ = name;
+    waiting_.observations.clear();
+    waiting_.positions.clear();
+    ++given_;
+  }
+  changed_.notify_all();
+}
 
 void journal::add(const std::vector<observation_ptr>& facts) {
   {
@@ -170,9 +185,11 @@ void journal::note_sent(const std::string& provider, const std::vector<std::uint
   changed_.notify_all();
 }
 
-void journal::note_progress(const std::string& trace_uid, const trace_progress& progress) {
+void journal::note_progress(const std::string& trace_uid, const trace_progress& progress,
+                            timestamp open_since) {
   {
     std::lock_guard guard{mutex_};
+    open_since_[trace_uid] = open_since;
     auto [known, added] = progress_.try_emplace(trace_uid, progress);
     if (!added && known->second == progress)
       return;
@@ -187,6 +204,7 @@ void journal::forget_trace(const std::string& trace_uid) {
   {
     std::lock_guard guard{mutex_};
     progress_.erase(trace_uid);
+    open_since_.erase(trace_uid);
     waiting_.progress[trace_uid] = std::nullopt;
     for (auto at = traces_.lower_bound({trace_uid, 0});
          at != traces_.end() && at->first.trace_uid == trace_uid;)
@@ -319,6 +337,8 @@ result<void> journal::open_again(changes& what) {
   std::lock_guard guard{mutex_};
   if (!there.sent.empty() || !there.traces.empty())
     return {};
+  if (there.cluster.empty() && !cluster_.empty())
+    what.cluster = cluster_;
   contents known;
   for (const auto& [key, trace] : traces_)
     known.traces.push_back(trace);
@@ -343,6 +363,12 @@ void journal::give_up_file(const std::string& why) {
 void journal::put_back(changes failed) {
   std::lock_guard guard{mutex_};
   auto newer = std::exchange(waiting_, std::move(failed));
+  if (newer.cluster) {
+    waiting_.cluster = std::move(newer.cluster);
+    waiting_.observations = std::move(newer.observations);
+    newer.observations.clear();
+    waiting_.positions.clear();
+  }
   waiting_.observations.insert(waiting_.observations.end(), newer.observations.begin(),
                                newer.observations.end());
   for (auto& [kind, version] : newer.positions)
@@ -390,8 +416,8 @@ void journal::look_after(std::chrono::steady_clock::time_point now) {
 timestamp journal::horizon() const {
   std::lock_guard guard{mutex_};
   auto out = newest_;
-  for (const auto& [uid, progress] : progress_)
-    out = std::min(out, progress.settled_until);
+  for (const auto& [uid, since] : open_since_)
+    out = std::min(out, since);
   return std::max(out, newest_ - longest_change) - options_.margin;
 }
 

@@ -64,13 +64,16 @@ public:
 
   // -- from any thread, never waiting for the disk ---
 
+  /// The observations from now on are of that cluster; those of another are forgotten. To be called first.
+  void begin_cluster(const std::string& name);
   void add(const std::vector<observation_ptr>& facts);
   /// All that exists of a kind up to that resource version has been added, whatever its order.
   void note_position(const std::string& kind, const std::string& version);
   void put(waiting_trace trace);
   void acknowledged(const trace_key& key);
   void note_sent(const std::string& provider, const std::vector<std::uint64_t>& keys);
-  void note_progress(const std::string& trace_uid, const trace_progress& progress);
+  /// `open_since`: no open change of that Trace began before; what is older is needed by none.
+  void note_progress(const std::string& trace_uid, const trace_progress& progress, timestamp open_since);
   void forget_trace(const std::string& trace_uid);
   /// Reads a waiting trace back; the answer comes on the journal's thread.
   void read(const trace_key& key, std::function<void(result<completed_trace_ptr>)> then);
@@ -112,6 +115,8 @@ private:
   std::map<trace_key, waiting_trace> traces_;
   std::map<std::string, std::deque<std::uint64_t>> sent_;
   std::map<std::string, trace_progress> progress_;
+  std::map<std::string, timestamp> open_since_; ///< by UID of the Trace
+  std::string cluster_;
   timestamp newest_; ///< observation
   journal_books books_;
   std::uint64_t given_ = 0;

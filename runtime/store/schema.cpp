@@ -20,7 +20,8 @@ constexpr const char* steps[] = {
     "CREATE TABLE progress(trace_uid TEXT PRIMARY KEY, settled_before INTEGER NOT NULL,"
     " settled_until INTEGER NOT NULL) WITHOUT ROWID;",
     // 2: watches go on from where they were
-    "CREATE TABLE positions(kind TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;",
+    "CREATE TABLE positions(kind TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE cluster(name TEXT NOT NULL);",
 };
 
 result<void> apply_steps(std::int64_t from, std::int64_t to, const connection& file) {

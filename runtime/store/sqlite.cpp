@@ -24,9 +24,11 @@ problem problem_of(sqlite3* handle, int code) {
   case SQLITE_CONSTRAINT:
     out.kind = problem_kind::corrupt;
     break;
-  case SQLITE_IOERR:
-    out.kind = problem_kind::device;
-    break;
+  case SQLITE_IOERR: {
+    auto unreadable = code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ ||
+                      code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_CORRUPTFS;
+    out.kind = unreadable ? problem_kind::corrupt : problem_kind::device;
+  } break;
   default:
     out.kind = problem_kind::other;
   }

@@ -19,7 +19,7 @@ enum class problem_kind : std::uint8_t {
   full,    ///< no room: on the disk, under a quota, or within --data-dir-limit
   corrupt, ///< the file is damaged, or is no store of ours
   newer,   ///< a later version of the program wrote it
-  device,  ///< reading or writing failed
+  device,  ///< writing failed
   other,   ///< anything else: no permission, say
 };
 

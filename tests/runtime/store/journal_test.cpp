@@ -58,7 +58,7 @@ TEST_F(store_journal, gives_everything_back_after_a_crash) {
   log->put(waiting("uid-1", 2, 12));
   log->acknowledged({"uid-1", 1});
   log->note_sent("flux-system/backend", {1, 2, 3});
-  log->note_progress("uid-1", {noon, noon + std::chrono::seconds{5}});
+  log->note_progress("uid-1", {noon, noon + std::chrono::seconds{5}}, noon);
   log->flush();
   log->note_sent("flux-system/backend", {4});
   log->flush();
@@ -111,7 +111,7 @@ TEST_F(store_journal, forgets_a_deleted_trace) {
   auto log = open();
   log->put(waiting("uid-1", 1));
   log->put(waiting("uid-2", 1));
-  log->note_progress("uid-1", {noon, noon});
+  log->note_progress("uid-1", {noon, noon}, noon);
   log->flush();
   log->forget_trace("uid-1");
   log->flush();
@@ -119,6 +119,49 @@ TEST_F(store_journal, forgets_a_deleted_trace) {
   ASSERT_EQ(again.traces.size(), 1U);
   EXPECT_EQ(again.traces.front().key.trace_uid, "uid-2");
   EXPECT_TRUE(again.progress.empty());
+}
+
+TEST_F(store_journal, keeps_nothing_that_another_cluster_showed) {
+  auto log = open();
+  log->begin_cluster("one");
+  log->add({state_of("apps", 2, noon)});
+  log->note_position("Event", "4");
+  log->put(waiting("uid-1", 1));
+  log->flush();
+  auto again = open(crash_image())->take_contents();
+  EXPECT_EQ(again.cluster, "one");
+  EXPECT_EQ(again.observations.size(), 1U);
+  log->begin_cluster("two");
+  log->add({state_of("infra", 2, noon)});
+  log->flush();
+  again = open(crash_image())->take_contents();
+  EXPECT_EQ(again.cluster, "two");
+  EXPECT_THAT(bytes_of(again.observations), ElementsAre("infra@2"));
+  EXPECT_TRUE(again.positions.empty());
+  EXPECT_EQ(again.traces.size(), 1U);
+}
+
+TEST_F(store_journal, lets_go_of_what_no_open_change_needs) {
+  auto with = options();
+  with.database.keep_newest = 2;
+  {
+    auto log = open(with);
+    for (std::uint64_t version = 1; version <= 9; ++version)
+      log->add({state_of("apps", version, noon + std::chrono::hours{version})});
+    log->note_progress("uid-1", {noon, noon}, noon + std::chrono::hours{6});
+    log->flush();
+  }
+  { // at the first look after opening
+    auto log = open(with);
+    log->note_progress("uid-1", {noon, noon}, noon + std::chrono::hours{6});
+    log->add({state_of("infra", 1, noon + std::chrono::hours{9})});
+    log->flush();
+    log->flush();
+  }
+  auto again = open(with)->take_contents();
+  // Less a margin: a change may have begun a little before it is known.
+  EXPECT_THAT(bytes_of(again.observations), ElementsAre("apps@6", "apps@7", "apps@8", "apps@9", "infra@1"));
+  EXPECT_TRUE(again.observations.front()->initial) << "it was no creation";
 }
 
 TEST_F(store_journal, lets_one_process_in_at_a_time) {

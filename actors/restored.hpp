@@ -1,0 +1,37 @@
+#pragma once
+
+// What an earlier process knew, for the actors that go on from it. Each takes what is its own out of it.
+
+#include "messages/actors.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace tc::actors {
+
+/// A trace that was handed out and of which no exporter had reported.
+struct restored_submission {
+  std::uint64_t number = 0;
+  std::string key; ///< of the change
+  bool whole = false;
+  completed_trace_ptr trace;
+};
+
+/// Of one Trace resource.
+struct restored_trace {
+  timestamp settled_before;
+  timestamp settled_until; ///< what was quiet before has its fate, or is among the submissions
+  bool has_progress = false;
+  std::vector<restored_submission> submissions;
+};
+
+struct restored_state {
+  std::map<std::string, restored_trace> traces; ///< by UID; for the watcher
+  std::map<std::string, std::vector<std::uint64_t>>
+      sent;                     ///< by Provider, keys of sent_spans; for the controller
+  std::size_t observations = 0; ///< how many are played in before the first lists
+};
+
+} // namespace tc::actors

@@ -1,0 +1,79 @@
+#include "runtime/program/restored_process.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace tc::runtime {
+
+namespace {
+
+std::string kind_of(const object_id& object) {
+  return object.group.empty() ? object.kind : object.kind + '.' + object.group;
+}
+
+/// As much of the metadata as a deletion that was missed is told with; the rest is taken from the last state.
+std::string metadata_of(const observation& last) {
+  nlohmann::json out{{"name", last.object.name},
+                     {"uid", last.uid},
+                     {"resourceVersion", std::to_string(last.resource_version)},
+                     {"generation", last.state->generation},
+                     {"labels", last.state->labels}};
+  if (!last.object.namespace_name.empty())
+    out["namespace"] = last.object.namespace_name;
+  if (is_known(last.state->created))
+    out["creationTimestamp"] = to_rfc3339(last.state->created);
+  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+kube::reflector_memory::object known_object(const observation& last) {
+  auto key = last.object.namespace_name.empty() ? last.object.name
+                                                : last.object.namespace_name + '/' + last.object.name;
+  return {std::move(key), last.uid, std::to_string(last.resource_version), metadata_of(last)};
+}
+
+} // namespace
+
+restored_process restore(store::contents found, std::size_t batch_size) {
+  restored_process out;
+  out.actors = std::make_shared<actors::restored_state>();
+  out.actors->observations = found.observations.size();
+  out.actors->sent = std::move(found.sent);
+  for (const auto& [uid, progress] : found.progress) {
+    auto& trace = out.actors->traces[uid];
+    trace.settled_before = progress.settled_before;
+    trace.settled_until = progress.settled_until;
+    trace.has_progress = true;
+  }
+  for (auto& each : found.traces)
+    out.actors->traces[each.key.trace_uid].submissions.push_back(
+        {each.key.number, std::move(each.change_key), each.whole, std::move(each.trace)});
+
+  std::map<object_id, observation_ptr> latest;
+  for (const auto& fact : found.observations) {
+    if (!fact->state)
+      continue;
+    auto& known = latest[fact->object];
+    if (!known || known->resource_version <= fact->resource_version)
+      known = fact;
+  }
+  std::map<std::string, kube::reflector_memory> watches;
+  for (const auto& [object, fact] : latest)
+    if (fact->kind == observation_kind::state)
+      watches[kind_of(object)].objects.push_back(known_object(*fact));
+  for (auto& [kind, version] : found.positions)
+    watches[kind].resource_version = std::move(version);
+  for (auto& [kind, memory] : watches)
+    out.watches.emplace(kind, std::make_shared<const kube::reflector_memory>(std::move(memory)));
+
+  batch_size = std::max<std::size_t>(batch_size, 1);
+  for (std::size_t at = 0; at < found.observations.size(); at += batch_size) {
+    auto first = found.observations.begin() + static_cast<std::ptrdiff_t>(at);
+    auto last = found.observations.begin() +
+                static_cast<std::ptrdiff_t>(std::min(at + batch_size, found.observations.size()));
+    out.observations.push_back(std::make_shared<observation_batch>(first, last));
+  }
+  return out;
+}
+
+} // namespace tc::runtime
