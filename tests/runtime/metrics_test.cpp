@@ -84,6 +84,9 @@ TEST(metrics, the_manual_names_every_family) {
   m.export_backend_away.set(1, "a");
   m.dead_letters.add(1, "status_400");
   m.dead_letters_lost.add(1, "room");
+  m.store_rows.set(1, "a");
+  m.store_queue.set(1, "a");
+  m.store_observations_lost.add(1, "a");
   m.actor_restarts.add(1, "a");
   std::istringstream lines{m.to_text()};
   std::size_t families = 0;
@@ -95,7 +98,7 @@ TEST(metrics, the_manual_names_every_family) {
       EXPECT_THAT(manual.str(), HasSubstr('`' + name + '`'));
       ++families;
     }
-  EXPECT_EQ(families, 22u + 7u);
+  EXPECT_EQ(families, 30u + 7u);
 }
 
 TEST(process_metrics, stat_of_a_program_with_a_strange_name) {
