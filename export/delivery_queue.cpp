@@ -130,9 +130,11 @@ void delivery_queue::return_to_waiting() {
 
 void delivery_queue::encode_waiting() {
   std::vector<completed_trace_ptr> chosen;
-  for (std::size_t bytes = 0; !waiting_.empty(); waiting_.pop_front()) {
+  for (std::size_t bytes = 0, spans = 0; !waiting_.empty(); waiting_.pop_front()) {
     bytes += entries_.at(waiting_.front().get()).bytes;
-    if (!chosen.empty() && bytes > options_.batch_bytes)
+    spans += waiting_.front()->spans.size();
+    if (!chosen.empty() &&
+        (bytes > options_.batch_bytes || (options_.batch_spans != 0 && spans > options_.batch_spans)))
       break;
     chosen.push_back(waiting_.front());
   }
@@ -141,6 +143,23 @@ void delivery_queue::encode_waiting() {
     state.batch = std::make_shared<const encoded_batch>(std::move(batch));
     ready_.push_back(std::move(state));
   }
+}
+
+/// Whether what waits fills a request.
+bool delivery_queue::is_batch_waiting() const {
+  std::size_t bytes = 0;
+  std::size_t spans = 0;
+  for (const auto& trace : waiting_) {
+    bytes += entries_.at(trace.get()).bytes;
+    spans += trace->spans.size();
+    if (bytes >= options_.batch_bytes || (options_.batch_spans != 0 && spans >= options_.batch_spans))
+      return true;
+  }
+  return false;
+}
+
+bool delivery_queue::may_cut(timestamp now) const {
+  return !waiting_.empty() && (now >= next_cut_ || is_batch_waiting());
 }
 
 std::optional<delivery_queue::batch_state> delivery_queue::take_retry(timestamp now, bool even_if_early) {
@@ -155,8 +174,10 @@ std::optional<delivery_queue::batch_state> delivery_queue::take_retry(timestamp 
 
 std::optional<delivery_queue::batch_state> delivery_queue::take_batch(timestamp now, bool away) {
   auto fresh = [&]() -> std::optional<batch_state> {
-    if (ready_.empty() && !waiting_.empty())
+    if (ready_.empty() && may_cut(now)) {
       encode_waiting();
+      next_cut_ = now + options_.schedule_delay;
+    }
     if (ready_.empty())
       return std::nullopt;
     auto out = std::move(ready_.front());
@@ -178,7 +199,7 @@ std::optional<delivery_queue::batch_state> delivery_queue::take_batch(timestamp 
 
 std::optional<delivery_attempt> delivery_queue::next(timestamp now) {
   note_recovery(now);
-  if (waiting_.empty() && ready_.empty() && retries_.empty())
+  if (ready_.empty() && retries_.empty() && !may_cut(now))
     return std::nullopt;
   if (in_flight_.size() >= options_.in_flight || now < hold_until_)
     return std::nullopt;
@@ -246,9 +267,10 @@ void delivery_queue::retry_later(batch_state state, backend_circuit& circuit, co
     state.batch = nullptr;
   }
   // A backend that asks for time is there: that is no matter of the endpoint but of this queue's requests.
+  // And what was not sent says nothing of it at all (runtime/program/fresh_sink.hpp).
   if (throttled)
     circuit.answered(now);
-  else
+  else if (result.reason != "provider_changed")
     circuit.failed(now);
   if (throttled || result.retry_after)
     hold_until_ = std::max(
@@ -264,13 +286,17 @@ std::optional<timestamp> delivery_queue::wake_at() const {
     return std::nullopt;
   auto earliest = away ? std::max(hold_until_, circuit_->next_probe()) : hold_until_;
   bool recovered = circuit_->recoveries() != recoveries_seen_;
-  if (!waiting_.empty() || !ready_.empty() || ((away || recovered) && !retries_.empty()))
+  bool may_cut_now = options_.schedule_delay == duration::zero() || is_batch_waiting();
+  if (!ready_.empty() || ((away || recovered) && !retries_.empty()) || (!waiting_.empty() && may_cut_now))
     return earliest;
-  if (retries_.empty())
-    return std::nullopt;
-  auto first = std::min_element(retries_.begin(), retries_.end(),
-                                [](const auto& a, const auto& b) { return a.not_before < b.not_before; });
-  return std::max(first->not_before, hold_until_);
+  std::optional<timestamp> out;
+  if (!waiting_.empty())
+    out = std::max(next_cut_, earliest);
+  for (const auto& state : retries_) {
+    auto at = std::max(state.not_before, hold_until_);
+    out = out ? std::min(*out, at) : at;
+  }
+  return out;
 }
 
 void delivery_queue::set_target(std::shared_ptr<const span_encoder> encoder,

@@ -31,6 +31,11 @@ struct delivery_options {
   std::size_t max_bytes = std::size_t{64} << 20; ///< by approximate_bytes()
   std::size_t in_flight = 4;                     ///< attempts at a time
   std::size_t batch_bytes = default_batch_bytes; ///< before compression
+  /// A request takes no further trace beyond that many spans; 0: bytes alone count. A trace is not cut for
+  /// it.
+  std::size_t batch_spans = 0;
+  /// The least between two requests of what was not tried before, unless a whole batch waits.
+  duration schedule_delay{};
   overflow_policy overflow = overflow_policy::refuse;
   backoff_policy backoff;
   /// Shared with the other queues of the same endpoint; null for one of this queue's own.
@@ -165,6 +170,8 @@ private:
   void join(std::shared_ptr<backend_circuit> circuit);
   void note_recovery(timestamp now);
   void encode_waiting();
+  bool may_cut(timestamp now) const;
+  bool is_batch_waiting() const;
   void make_room(std::size_t spans, std::size_t bytes, std::vector<finished_trace>& finished);
   void return_to_waiting();
   std::optional<batch_state> take_batch(timestamp now, bool away);
@@ -193,6 +200,7 @@ private:
   std::shared_ptr<backend_circuit> circuit_;
   std::uint64_t seat_ = 0;            ///< our number at the circuit
   std::uint64_t recoveries_seen_ = 0; ///< of the circuit
+  timestamp next_cut_{};              ///< no new batch before, by schedule_delay
   timestamp hold_until_{};            ///< no attempt at all before: the backend asked for time
   bool probe_retry_next_ =
       true; ///< probes take turns, so that one bad batch cannot hide a backend that is back

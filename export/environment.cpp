@@ -3,6 +3,7 @@
 #include "export/text.hpp"
 
 #include <charconv>
+#include <limits>
 
 namespace tc::exporting {
 
@@ -47,6 +48,7 @@ public:
     out_.client_key_file = text(signal_name("CLIENT_KEY"));
     out_.client_certificate_file = text(signal_name("CLIENT_CERTIFICATE"));
     out_.insecure = ascii_lower(text(signal_name("INSECURE"))) == "true";
+    read_batching();
     read_resource();
     return std::move(out_);
   }
@@ -114,17 +116,37 @@ private:
       warn(name, "\"" + printable_excerpt(value, 40) + "\" is neither gzip nor none");
   }
 
-  void read_timeout() {
-    auto name = signal_name("TIMEOUT");
+  void read_timeout() { out_.timeout = milliseconds(signal_name("TIMEOUT")); }
+
+  void read_batching() {
+    out_.queue_spans = count("OTEL_BSP_MAX_QUEUE_SIZE");
+    out_.batch_spans = count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE");
+    out_.schedule_delay = milliseconds("OTEL_BSP_SCHEDULE_DELAY");
+    out_.export_timeout = milliseconds("OTEL_BSP_EXPORT_TIMEOUT");
+  }
+
+  /// Returns a whole number between the two, nothing when there is none; a wrong one is warned about.
+  std::optional<std::int64_t> number(const std::string& name, std::int64_t least, std::int64_t most,
+                                     const char* wanted) {
     auto value = text(name);
     if (value.empty())
-      return;
-    std::int64_t millis = 0;
-    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), millis);
-    if (error != std::errc{} || end != value.data() + value.size() || millis < 0 || millis > 86'400'000)
-      warn(name, "\"" + printable_excerpt(value, 40) + "\" is no number of milliseconds up to a day");
-    else
-      out_.timeout = std::chrono::milliseconds{millis};
+      return std::nullopt;
+    std::int64_t out = 0;
+    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out);
+    if (error == std::errc{} && end == value.data() + value.size() && out >= least && out <= most)
+      return out;
+    warn(name, "\"" + printable_excerpt(value, 40) + "\" is no " + wanted);
+    return std::nullopt;
+  }
+
+  std::optional<duration> milliseconds(const std::string& name) {
+    auto found = number(name, 0, 86'400'000, "number of milliseconds up to a day");
+    return found ? std::optional<duration>{std::chrono::milliseconds{*found}} : std::nullopt;
+  }
+
+  std::optional<std::size_t> count(const std::string& name) {
+    auto found = number(name, 1, std::numeric_limits<std::uint32_t>::max(), "number of spans from 1");
+    return found ? std::optional<std::size_t>{*found} : std::nullopt;
   }
 
   /// Reads `key=value,key=value` with %XX escapes; entries that are not of that form are warned about.
@@ -169,6 +191,21 @@ private:
 
 export_environment read_export_environment(const environment_reader& read) {
   return environment_parser{read}.parse();
+}
+
+std::string address_of(const export_environment& from) {
+  if (from.endpoint.empty() || !from.transport)
+    return from.endpoint;
+  auto mark = from.endpoint.find("://");
+  auto scheme = mark == std::string::npos ? std::string{} : ascii_lower(from.endpoint.substr(0, mark));
+  auto rest = mark == std::string::npos ? from.endpoint : from.endpoint.substr(mark + 3);
+  if (*from.transport == protocol::otlp_grpc && (scheme.empty() || scheme == "http" || scheme == "https")) {
+    bool is_plain = scheme.empty() ? from.insecure : scheme == "http";
+    return (is_plain ? "grpc://" : "grpcs://") + rest;
+  }
+  if (*from.transport == protocol::otlp_http_json && (scheme == "http" || scheme == "https"))
+    return scheme + "+json://" + rest;
+  return from.endpoint;
 }
 
 } // namespace tc::exporting

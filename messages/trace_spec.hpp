@@ -72,10 +72,10 @@ struct provider_resource {
   std::int64_t generation = 0;
   std::string type; ///< otel, otlp, jaeger, zipkin; others belong to notification-controller
   std::string address;
-  std::string secret_name;       ///< spec.secretRef.name
-  std::string cert_secret_name;  ///< spec.certSecretRef.name
-  std::string proxy_secret_name; ///< spec.proxySecretRef.name
-  duration timeout = std::chrono::seconds{15};
+  std::string secret_name;         ///< spec.secretRef.name
+  std::string cert_secret_name;    ///< spec.certSecretRef.name
+  std::string proxy_secret_name;   ///< spec.proxySecretRef.name
+  std::optional<duration> timeout; ///< of one request; nothing: not given
   bool suspend = false;
 
   bool operator==(const provider_resource&) const = default;

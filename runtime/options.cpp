@@ -108,6 +108,15 @@ std::optional<std::string> take_flags(const registered_command& from) {
   return std::nullopt;
 }
 
+/// Takes OpenTelemetry's variables that mean the same as a flag; flags and file win. A wrong value is
+/// reported by whoever reads the other variables (export/environment.cpp).
+void take_environment(const registered_command& to, const surroundings& outside) {
+  for (const auto& [variable, name] : {std::pair{"OTEL_BSP_MAX_QUEUE_SIZE", "exporter-queue-spans"}})
+    for (const auto& entry : to.flags)
+      if (auto value = outside.environment(variable); value && entry.name == name)
+        (void)entry.binding.set(*value);
+}
+
 /// Fills from the file what no flag gave.
 std::optional<std::string> take_file(const registered_command& to, const std::string& path,
                                      const surroundings& outside) {
@@ -224,11 +233,13 @@ std::optional<std::string> settle(replay_options& options, const raw_values& raw
   if (options.width != 0 && options.width < 40)
     return "--width " + in_quotes(std::to_string(options.width)) +
            " is too narrow to draw in; use 40 or more, or 0";
-  if (auto scheme = options.output.find("://"); scheme != std::string::npos &&
-                                                !options.output.starts_with("http://") &&
-                                                !options.output.starts_with("https://"))
-    return "--output " + in_quotes(without_credentials(options.output)) +
-           " is no OTLP/HTTP URL; use http:// or https://";
+  if (auto end = options.output.find("://"); end != std::string::npos) {
+    auto scheme = options.output.substr(0, end);
+    constexpr std::string_view known[] = {"http", "https", "http+json", "https+json", "grpc", "grpcs"};
+    if (std::find(std::begin(known), std::end(known), scheme) == std::end(known))
+      return "--output " + in_quotes(without_credentials(options.output)) +
+             " is no OTLP URL; use http://, https://, http+json://, https+json://, grpc:// or grpcs://";
+  }
   auto no_color = outside.environment("NO_COLOR");
   if (options.color == color_mode::automatic && no_color && !no_color->empty())
     options.color = color_mode::never;
@@ -271,6 +282,7 @@ template <class Options>
 tl::expected<command, parse_failure> finish(const char* name, const registered_command& parsed,
                                             Options& options, const raw_values& raw,
                                             const surroundings& outside) {
+  take_environment(parsed, outside);
   if (auto problem = take_flags(parsed))
     return fail(name, *problem);
   if constexpr (std::is_same_v<Options, run_options>)

@@ -148,7 +148,8 @@ provider_resource read_provider(const node& root) {
   read.secret_name = spec.at("secretRef").at("name").text();
   read.cert_secret_name = spec.at("certSecretRef").at("name").text();
   read.proxy_secret_name = spec.at("proxySecretRef").at("name").text();
-  read.timeout = read_positive(spec.at("timeout"), read.timeout);
+  if (auto timeout = read_positive(spec.at("timeout"), duration{-1}); timeout >= duration::zero())
+    read.timeout = timeout;
   read.suspend = spec.at("suspend").boolean();
   return read;
 }

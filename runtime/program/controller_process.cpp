@@ -312,20 +312,14 @@ void controller_process::impl::publish(controller_books_ptr latest) {
 
 tl::expected<exporter_setup_ptr, std::string>
 controller_process::impl::make_setup(const std::string& provider, const resolved_provider& resolved) {
-  auto http = resolved.options;
-  for (const auto& header : environment.headers) {
-    auto known = std::any_of(http.headers.begin(), http.headers.end(),
-                             [&](const auto& own) { return own.first == header.first; });
-    if (!known)
-      http.headers.push_back(header);
-  }
-  if (environment.gzip)
-    http.gzip = *environment.gzip;
+  auto complete = resolved;
+  if (auto taken = read_default_files(complete, surroundings::of_process().read_file); !taken)
+    return tl::unexpected(taken.error());
   exporting::encoder_options encoding;
   encoding.resource_attributes = environment.resource_attributes;
   encoding.default_service = environment.service_name;
-  exporting::endpoint_identity identity{resolved.target.url, http.proxy, http.tls};
-  auto sink = exporting::make_sink(loop, resolved.target, std::move(http), std::move(encoding));
+  exporting::endpoint_identity identity{complete.target.url, complete.options.proxy, complete.options.tls};
+  auto sink = exporting::make_sink(loop, complete.target, std::move(complete.options), std::move(encoding));
   log.info("provider ready", {{"provider", provider}, {"endpoint", sink->description()}});
   auto out = std::make_shared<exporter_setup>();
   out->sink = std::move(sink);
@@ -334,6 +328,8 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   out->delivery.in_flight = options.pool.exporter_workers;
   out->delivery.batch_bytes = options.pool.export_batch_bytes;
   out->delivery.circuit = circuits.circuit_of(identity);
+  out->delivery.batch_spans = environment.batch_spans.value_or(0);
+  out->delivery.schedule_delay = environment.schedule_delay.value_or(duration::zero());
   out->random = random;
   if (durable)
     out->settled = durable->sent_by(provider);
@@ -387,6 +383,7 @@ provider_registry::outside controller_process::impl::registry_outside() {
   out.make_setup = [this](const std::string& provider, const resolved_provider& resolved) {
     return make_setup(provider, resolved);
   };
+  out.defaults = {environment, options.no_cross_namespace_refs};
   out.post = [this](std::function<void()> task) { loop.post(std::move(task)); };
   return out;
 }

@@ -2,9 +2,12 @@
 
 #include "export/delivery_queue.hpp"
 #include "export/http_sink.hpp"
+#include "runtime/options.hpp"
+#include "runtime/program/provider_resolution.hpp"
 #include "runtime/program/wall_clock.hpp"
 
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <random>
 
@@ -21,13 +24,24 @@ std::string without_prefix(const std::string& text, const std::string& prefix) {
 tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
                                                       const std::vector<completed_trace_ptr>& traces,
                                                       delivery_patience patience) {
-  auto target = exporting::resolve_endpoint("otlp", url);
-  if (!target)
-    return tl::unexpected("--output: " + target.error().message);
+  auto environment = exporting::read_export_environment([](const char* name) {
+    const auto* value = std::getenv(name);
+    return value ? std::optional<std::string>{value} : std::nullopt;
+  });
+  provider_resource provider;
+  provider.type = "otlp";
+  provider.address = url;
+  auto resolved = resolve_provider(provider, {}, {environment, false});
+  if (!resolved)
+    return tl::unexpected("--output: " + resolved.error().message);
+  if (auto taken = read_default_files(*resolved, surroundings::of_process().read_file); !taken)
+    return tl::unexpected("--output: " + taken.error());
+  const auto target = resolved->target;
   http_loop loop;
-  exporting::http_sink_options options;
-  options.user_and_password = target->user_and_password;
-  auto sink = exporting::make_sink(loop, *target, std::move(options));
+  exporting::encoder_options encoding;
+  encoding.resource_attributes = environment.resource_attributes;
+  encoding.default_service = environment.service_name;
+  auto sink = exporting::make_sink(loop, target, std::move(resolved->options), std::move(encoding));
   exporting::delivery_options limits;
   limits.give_up_after = patience.answering;
   limits.max_spans = limits.max_bytes = std::numeric_limits<std::size_t>::max();
@@ -64,8 +78,8 @@ tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
     }
   }
   if (!failure.empty())
-    return tl::unexpected("--output " + target->for_display() + ": " +
-                          without_prefix(failure, target->for_display() + ": ") +
+    return tl::unexpected("--output " + target.for_display() + ": " +
+                          without_prefix(failure, target.for_display() + ": ") +
                           "; is this the address of an OTLP/HTTP receiver?");
   return static_cast<std::size_t>(queue.counts().delivered);
 }

@@ -18,8 +18,8 @@ struct delivery_patience {
   duration silent = std::chrono::seconds{5};
 };
 
-/// Sends to an OTLP URL (as resolve_endpoint reads it), with retries. Returns how many spans arrived; the
-/// error names the URL and the backend's reason.
+/// Sends to an OTLP URL (as resolve_endpoint reads it), with the defaults of the environment and with
+/// retries. Returns how many spans arrived; the error names the URL and the backend's reason.
 tl::expected<std::size_t, std::string> deliver_to_url(const std::string& url,
                                                       const std::vector<completed_trace_ptr>& traces,
                                                       delivery_patience patience = {});

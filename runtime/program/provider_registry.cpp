@@ -214,7 +214,7 @@ void provider_registry::resolved(const std::string& key, entry& what, const prov
   what.next_read = names_secrets ? now + reread : timestamp::max();
   auto same = secrets.auth == what.secrets.auth && secrets.cert == what.secrets.cert &&
               secrets.proxy == what.secrets.proxy;
-  auto target = resolve_provider(resource, secrets);
+  auto target = resolve_provider(resource, secrets, outside_.defaults);
   if (!target) {
     announce_problem(key, what, target.error());
     return;

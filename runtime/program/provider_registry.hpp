@@ -43,6 +43,7 @@ public:
     std::function<timestamp()> clock;
     /// Runs a task on the thread of this registry, soon; may be called on any.
     std::function<void(std::function<void()>)> post;
+    provider_defaults defaults = {};
   };
   /// Secrets of a Provider in use are read again this often …
   static constexpr duration reread = std::chrono::seconds{30};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 #include <string_view>
+#include <tuple>
 
 namespace tc::runtime {
 
@@ -50,6 +51,50 @@ tl::unexpected<provider_problem> invalid(std::string message) {
   return tl::unexpected(provider_problem{"ProviderInvalid", std::move(message)});
 }
 
+bool has_header(const exporting::http_sink_options& options, const std::string& name) {
+  return std::any_of(options.headers.begin(), options.headers.end(), [&](const auto& own) {
+    return exporting::ascii_lower(own.first) == exporting::ascii_lower(name);
+  });
+}
+
+/// "scheme://host:port" of a URL.
+std::string origin_of(const std::string& url) {
+  return url.substr(0, url.find_first_of("/?", url.find("://") + 3));
+}
+
+/// Whether the controller's own credentials may go there.
+bool are_credentials_meant_for(const exporting::endpoint& target, const provider_defaults& defaults) {
+  if (!defaults.only_to_its_endpoint)
+    return true;
+  auto own = exporting::resolve_endpoint("otlp", exporting::address_of(defaults.environment));
+  return own && origin_of(own->url) == origin_of(target.url);
+}
+
+/// Fills what neither the Provider nor its Secrets say. The variables are those of OTLP exporters.
+void apply_defaults(resolved_provider& to, const provider_resource& provider,
+                    const provider_defaults& defaults) {
+  if (to.target.transport == exporting::protocol::zipkin_json)
+    return;
+  const auto& from = defaults.environment;
+  if (from.gzip)
+    to.options.gzip = *from.gzip;
+  if (!provider.timeout && (from.timeout || from.export_timeout))
+    to.options.timeout = from.timeout ? *from.timeout : *from.export_timeout;
+  if (!to.options.tls || (to.options.tls->ca_pem.empty()))
+    to.ca_file = from.certificate_file;
+  if (!are_credentials_meant_for(to.target, defaults))
+    return;
+  bool has_own = !to.options.user_and_password.empty();
+  for (const auto& header : from.headers)
+    if (!has_header(to.options, header.first) &&
+        !(has_own && exporting::ascii_lower(header.first) == "authorization"))
+      to.options.headers.push_back(header);
+  if (!to.options.tls || to.options.tls->certificate_pem.empty()) {
+    to.certificate_file = from.client_certificate_file;
+    to.key_file = from.client_key_file;
+  }
+}
+
 } // namespace
 
 bool is_tracing_type(const std::string& type) {
@@ -57,7 +102,8 @@ bool is_tracing_type(const std::string& type) {
 }
 
 tl::expected<resolved_provider, provider_problem> resolve_provider(const provider_resource& provider,
-                                                                   const provider_secrets& secrets) {
+                                                                   const provider_secrets& secrets,
+                                                                   const provider_defaults& defaults) {
   if (!is_tracing_type(provider.type))
     return tl::unexpected(provider_problem{"ProviderTypeUnsupported",
                                            "Provider '" + provider.namespace_name + '/' + provider.name +
@@ -66,15 +112,18 @@ tl::expected<resolved_provider, provider_problem> resolve_provider(const provide
   auto address = trimmed(value_of(secrets.auth, {"address"}));
   if (address.empty())
     address = provider.address;
+  if (address.empty() && provider.type != "zipkin")
+    address = exporting::address_of(defaults.environment);
   if (address.empty())
     return invalid("Provider '" + provider.namespace_name + '/' + provider.name +
                    "' has no address: set spec.address, or the key 'address' of its Secret");
-  auto target = exporting::resolve_endpoint(provider.type, address);
+  auto target = exporting::resolve_endpoint(provider.type, address, defaults.environment.transport);
   if (!target)
     return invalid(target.error().message);
   resolved_provider out;
   out.target = std::move(*target);
-  out.options.timeout = provider.timeout;
+  if (provider.timeout)
+    out.options.timeout = *provider.timeout;
   out.options.user_and_password = out.target.user_and_password;
   auto username = value_of(secrets.auth, {"username"});
   auto password = value_of(secrets.auth, {"password"});
@@ -130,7 +179,35 @@ tl::expected<resolved_provider, provider_problem> resolve_provider(const provide
     if (!proxy_user.empty() || !proxy_password.empty())
       out.options.proxy_user_and_password = proxy_user + ':' + proxy_password;
   }
+  apply_defaults(out, provider, defaults);
   return out;
+}
+
+tl::expected<void, std::string> read_default_files(
+    resolved_provider& into,
+    const std::function<tl::expected<std::string, std::string>(const std::string& path)>& read) {
+  if (into.ca_file.empty() && into.certificate_file.empty() && into.key_file.empty())
+    return {};
+  if (into.certificate_file.empty() != into.key_file.empty())
+    return tl::unexpected(
+        std::string{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY "
+                    "belong together; one of them is missing"});
+  auto tls =
+      into.options.tls ? std::make_shared<tls_options>(*into.options.tls) : std::make_shared<tls_options>();
+  for (const auto& [variable, path, text] :
+       {std::tuple{"CERTIFICATE", &into.ca_file, &tls->ca_pem},
+        std::tuple{"CLIENT_CERTIFICATE", &into.certificate_file, &tls->certificate_pem},
+        std::tuple{"CLIENT_KEY", &into.key_file, &tls->key_pem}}) {
+    if (path->empty())
+      continue;
+    auto content = read(*path);
+    if (!content)
+      return tl::unexpected(std::string{"OTEL_EXPORTER_OTLP_"} + variable + ": " + *path +
+                            " cannot be read: " + content.error() + "; mount it, or unset the variable");
+    *text = std::move(*content);
+  }
+  into.options.tls = std::move(tls);
+  return {};
 }
 
 } // namespace tc::runtime

@@ -106,6 +106,42 @@ TEST_F(delivery, bounds_bytes_too) {
   EXPECT_EQ(queue.pending_bytes(), approximate_bytes(*one));
 }
 
+TEST_F(delivery, takes_no_more_spans_into_a_request_than_told_but_cuts_no_trace) {
+  delivery_options options;
+  options.batch_spans = 10;
+  auto queue = make(options);
+  for (std::size_t spans : {4U, 5U, 3U, 25U, 1U})
+    queue.push(trace(spans));
+  std::vector<std::size_t> sizes;
+  while (auto attempt = queue.next(start))
+    sizes.push_back(attempt->batch->span_count);
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{9, 3, 25, 1}));
+}
+
+TEST_F(delivery, waits_between_requests_when_told_unless_a_whole_one_is_there) {
+  delivery_options options;
+  options.batch_spans = 10;
+  options.schedule_delay = seconds{5};
+  auto queue = make(options);
+  queue.push(trace(2));
+  auto first = queue.next(start);
+  ASSERT_TRUE(first) << "the first goes at once";
+  queue.complete(first->ticket, delivered(), start);
+  queue.push(trace(3));
+  EXPECT_FALSE(queue.next(start + seconds{4}));
+  EXPECT_EQ(queue.wake_at(), start + seconds{5});
+  queue.push(trace(7));
+  EXPECT_TRUE(queue.wake_at() <= start + seconds{4});
+  auto second = queue.next(start + seconds{4});
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->batch->span_count, 10U);
+  queue.push(trace(1));
+  EXPECT_FALSE(queue.next(start + seconds{8}));
+  EXPECT_TRUE(queue.next(start + seconds{9}));
+  queue.complete(second->ticket, failed(), start + seconds{9});
+  EXPECT_TRUE(queue.next(start + seconds{11})) << "what is tried again waits for its own time only";
+}
+
 TEST_F(delivery, lets_a_trace_larger_than_the_queue_through_alone) {
   delivery_options options;
   options.max_spans = 10;

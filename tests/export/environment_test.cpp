@@ -96,9 +96,15 @@ TEST(export_environment, warns_of_wrong_headers_without_showing_them) {
 TEST(export_environment, warns_of_wrong_values_and_ignores_them) {
   auto found = read({{"OTEL_EXPORTER_OTLP_PROTOCOL", "thrift"},
                      {"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"},
-                     {"OTEL_EXPORTER_OTLP_TIMEOUT", "10s"}});
-  EXPECT_FALSE(found.transport || found.gzip || found.timeout);
-  EXPECT_THAT(found.warnings, ElementsAre(HasSubstr("thrift"), HasSubstr("zstd"), HasSubstr("10s")));
+                     {"OTEL_EXPORTER_OTLP_TIMEOUT", "10s"},
+                     {"OTEL_BSP_MAX_QUEUE_SIZE", "0"},
+                     {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"},
+                     {"OTEL_BSP_SCHEDULE_DELAY", "soon"}});
+  EXPECT_FALSE(found.transport || found.gzip || found.timeout || found.queue_spans || found.batch_spans ||
+               found.schedule_delay);
+  EXPECT_THAT(found.warnings,
+              ElementsAre(HasSubstr("thrift"), HasSubstr("zstd"), HasSubstr("10s"),
+                          HasSubstr("MAX_QUEUE_SIZE"), HasSubstr("BATCH_SIZE"), HasSubstr("soon")));
 }
 
 TEST(export_environment, reads_the_resource) {

@@ -295,7 +295,7 @@ TEST(options, a_wrong_line_gets_one_clear_line) {
       {{"replay", "--stream=s", "--shuffle=x"}, R"(--shuffle "x" is not a whole number)"},
       {{"replay", "--stream=s", "--width=5"}, R"(--width "5" is too narrow)"},
       {{"replay", "--stream=s", "--color=yes"}, "use auto, always or never"},
-      {{"replay", "--stream=s", "--output=ftp://u:secret@x"}, R"("ftp://***@x" is no OTLP/HTTP URL)"},
+      {{"replay", "--stream=s", "--output=ftp://u:secret@x"}, R"("ftp://***@x" is no OTLP URL)"},
       {{"replay", "--stream=s", "--waterfall", "--no-waterfall"}, "contradicts"},
       {{"record"}, "--output is missing"},
       {{"version", "--log-level=info"}, "unknown flag"},
