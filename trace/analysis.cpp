@@ -97,7 +97,9 @@ void analysis::read_timelines(const ledger& facts) {
     for (auto each = line.states.rbegin(); each != line.states.rend(); ++each) {
       if (!(*each)->state->deleted && (*each)->kind != observation_kind::deleted)
         break;
-      dying_since[object] = moment_of(**each);
+      auto& since = dying_since[object] = moment_of(**each);
+      if (!since.live && (*each)->state->deleted)
+        since.at = *(*each)->state->deleted;
     }
     run_history history;
     if (object.kind == "HelmRelease")
@@ -114,6 +116,7 @@ void analysis::read_timelines(const ledger& facts) {
     }
     histories[object] = source_history(object, line.states, is_generated(facts, object, line));
   }
+  extend_waits();
   // Who applies a source keeps a history of revisions: it may show a stay before what was seen of the source
   // itself.
   appliers_by_source appliers;
@@ -134,6 +137,36 @@ void analysis::read_timelines(const ledger& facts) {
     return left_and_returned(appliers[content.source], content);
   });
   recall_first_source(*this, appliers);
+}
+
+void analysis::extend_waits() {
+  // Of each kind, what had been seen live by when.
+  std::map<std::string, std::map<timestamp, std::uint64_t>> seen;
+  for (const auto& each : waits)
+    if (each.end_missed)
+      seen.try_emplace(each.object.kind);
+  if (seen.empty())
+    return;
+  for (const auto& [object, line] : timelines)
+    if (auto known = seen.find(object.kind); known != seen.end())
+      for (const auto& fact : line.states)
+        if (moment_of(*fact).live) {
+          auto& until = known->second[fact->received_at];
+          until = std::max(until, fact->resource_version);
+        }
+  for (auto& [kind, by_time] : seen) {
+    std::uint64_t latest = 0;
+    for (auto& [at, version] : by_time)
+      version = latest = std::max(latest, version);
+  }
+  for (auto& each : waits) {
+    if (!each.end_missed)
+      continue;
+    const auto& by_time = seen[each.object.kind];
+    auto before = by_time.lower_bound(each.end.at);
+    if (before != by_time.begin())
+      each.end.version = std::max(each.end.version, std::prev(before)->second);
+  }
 }
 
 std::optional<object_id> analysis::owner_of(const object_id& object) const {
@@ -223,6 +256,8 @@ std::optional<std::size_t> analysis::attempt_at(const object_id& by, timestamp s
   for (int tries = 0; tries < 8 && after != list.begin(); ++tries) {
     --after;
     const auto& each = attempts[*after];
+    if (each.end_missed && second > latest_second_of(list, each) + std::chrono::seconds{1})
+      return {}; // of it, or of one that has not been seen
     if (!is_known(each.outcome_second) || second <= each.outcome_second + std::chrono::seconds{1})
       return *after;
   }
@@ -287,8 +322,9 @@ std::size_t analysis::attempt_of_message(const observation& fact) const {
   const auto& message = *fact.message;
   if (auto dying = dying_since.find(fact.object); dying != dying_since.end()) {
     const auto& since = dying->second;
-    bool later =
-        fact.resource_version != 0 ? fact.resource_version > since.version : fact.received_at > since.at;
+    bool later = !since.live                  ? message.last > since.at // of a list: when, is not known
+                 : fact.resource_version != 0 ? fact.resource_version > since.version
+                                              : fact.received_at > since.at;
     if (later)
       return no_attempt;
   }
@@ -394,6 +430,7 @@ void analysis::find_spec_changes() {
           made.cause = only_attempt_at(*owner, made.applied_at);
         }
       }
+      made.relisted = fact->relisted;
       made.missed = fact->relisted && !made.cause;
       if (made.cause)
         made.logged = log_names(*made.cause, object).value_or(false);

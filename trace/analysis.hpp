@@ -36,6 +36,7 @@ struct spec_change {
   timestamp applied_at;      ///< second of the apply, as the API server noted it
   std::optional<std::size_t> cause; ///< index of the attempt whose apply it was
   bool logged = false;              ///< that attempt's change log names the object
+  bool relisted = false;            ///< it was seen in a list after an outage, by which it had happened
   bool missed = false;              ///< it happened during an outage of the watch, and by whom is not known
 };
 
@@ -151,6 +152,9 @@ private:
   std::map<std::string, std::uint64_t> seen_until_; ///< latest version of each kind
 
   void read_timelines(const ledger& facts);
+  /// What ended during an outage of the watch had lasted until then, though only other objects of the kind
+  /// had new states.
+  void extend_waits();
   void read_logs();
   void find_spec_changes();
   void attribute();

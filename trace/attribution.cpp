@@ -54,12 +54,16 @@ public:
 private:
   /// The apply behind an object's creation or latest new spec up to that version. What a HelmRelease makes
   /// (its HelmChart) was asked for by the apply behind the HelmRelease.
-  std::optional<std::size_t> apply_behind(const object_id& object, std::uint64_t from,
-                                          std::uint64_t to) const {
+  std::optional<std::size_t> apply_behind(const object_id& object, std::uint64_t from, std::uint64_t to,
+                                          bool unseen) const {
     auto owner = all_.owner_of(object);
     if (!owner)
       return {};
     const auto* change = spec_change_before(owner->kind == "HelmRelease" ? *owner : object, to);
+    // A list shows the last write of the HelmRelease only: it may have changed before its chart did.
+    if (change && unseen && owner->kind == "HelmRelease")
+      if (const auto& all = all_.spec_changes_of.at(*owner); change != &all.back() && (change + 1)->relisted)
+        return {};
     if (!change || (owner->kind != "HelmRelease" && change->version <= from))
       return {};
     return change->cause;
@@ -81,12 +85,16 @@ private:
     if (!content.spec_moved || content.key.starts_with("sha1:") ||
         !parse_revision(content.origin_revision).hex.empty() || content.source.kind == "GitRepository")
       return;
-    auto cause = apply_behind(content.source, content.asked_after, content.asked_by);
+    auto cause = apply_behind(content.source, content.asked_after, content.asked_by, content.asked_unseen);
     if (!cause || all_.attempts[*cause].key.empty())
       return;
-    // Fetched before that apply: for another one, which was missed.
+    // Fetched before that apply: for another one, which was missed. Or so late that it may be the second that
+    // was fetched since: source-controller looks again after its interval.
+    const auto* line = all_.find(content.source);
+    auto asked = start_second_of(all_.attempts[*cause]);
+    auto interval = line->latest()->state->interval.value_or(duration{});
     if (!content.begin.live &&
-        content.updated + std::chrono::seconds{1} < start_second_of(all_.attempts[*cause]))
+        (content.updated + std::chrono::seconds{1} < asked || content.updated > asked + interval))
       return;
     content.cause = cause;
     content.change = all_.attempts[*cause].key;
@@ -174,6 +182,13 @@ private:
     return then->state->source_ref;
   }
 
+  /// Whether no generation between it and the one before has been missed.
+  static bool follows_by_one(const std::vector<spec_change>& list,
+                             std::vector<spec_change>::const_iterator here) {
+    return here == list.begin() || std::prev(here)->uid != here->uid ||
+           std::prev(here)->generation + 1 >= here->generation;
+  }
+
   const spec_change* latest_spec_change(const attempt& of, std::int64_t above) const {
     auto found = all_.spec_changes_of.find(of.object);
     if (found == all_.spec_changes_of.end())
@@ -185,6 +200,9 @@ private:
       --here;
       if (here->uid != of.uid || here->generation <= above)
         break;
+      if (here->generation > of.generation && !follows_by_one(list, here) &&
+          std::prev(here)->generation < of.generation)
+        break; // the one it took has not been seen
       if (here->generation <= of.generation && here->cause)
         return &*here;
       if (here->generation <= of.generation && here->missed)
@@ -365,11 +383,14 @@ private:
   /// Its spec changed during an outage of the watch: whoever did that may have caused the run.
   bool spec_moved_unseen(const attempt& run, const attempt* before) const {
     auto found = all_.spec_changes_of.find(run.object);
-    return found != all_.spec_changes_of.end() &&
-           std::any_of(found->second.begin(), found->second.end(), [&](const spec_change& each) {
-             return each.missed && each.uid == run.uid && each.version <= run.last.version &&
-                    each.generation > (before ? before->generation : 0);
-           });
+    if (found == all_.spec_changes_of.end())
+      return false;
+    auto above = before ? before->generation : 0;
+    for (auto here = found->second.begin(); here != found->second.end(); ++here)
+      if (here->uid == run.uid && here->version <= run.last.version && here->generation > above &&
+          (here->missed || !follows_by_one(found->second, here)))
+        return true;
+    return false;
   }
 
   /// The release record before the attempt's own: what the release was, when no attempt before it is known.
@@ -397,8 +418,8 @@ private:
       return false;
     // Without an earlier attempt, the record before tells whether the spec had been taken already.
     if (!before)
-      if (const auto* record = record_before(run);
-          record && record->last_deployed > asked->applied_at && asked->version == 0)
+      if (const auto* record = record_before(run); record && record->last_deployed > asked->applied_at &&
+                                                   (asked->version == 0 || is_known(asked->applied_at)))
         return false;
     join(run, *asked->cause, asked->logged);
     return true;
@@ -410,6 +431,14 @@ private:
       if (each.name == "health check")
         return each.begin.version;
     return run.last.version;
+  }
+
+  /// Whether the attempt can have applied something after that second.
+  static bool reaches_past(const attempt& run, timestamp second) {
+    for (const auto& each : run.phases)
+      if (each.name == "health check" && each.begin.live)
+        return std::chrono::floor<std::chrono::seconds>(each.begin.at) > second;
+    return !is_known(run.outcome_second) || run.outcome_second > second;
   }
 
   /// The values digest moved, and an apply touched a ConfigMap or Secret that the release reads.
@@ -440,7 +469,8 @@ private:
             break;
           if (applied_by(apply) < since)
             continue; // it checks health still, but what it applied the release had read before
-          if (apply.key.empty())
+          if (apply.key.empty() || (record && !reaches_past(apply, record->last_deployed)) ||
+              (is_known(run.deployed_second) && start_second_of(apply) > run.deployed_second))
             continue;
           auto log = all_.log_names(index, values);
           auto later = [&](const std::optional<std::size_t>& than) {

@@ -312,7 +312,7 @@ struct estate::impl {
   }
 
   /// The changes in which the object has a part now.
-  std::set<std::string> changes_of(const object_id& object) {
+  std::set<std::string> changes_of(const object_id& object, bool relisted) {
     ledger around;
     for (auto& fact : facts_above(object))
       around.add(std::move(fact));
@@ -322,8 +322,11 @@ struct estate::impl {
       for (auto index : found->second)
         if (index == found->second.back())
           result.insert(all.contents[index].change);
+    // A list after an outage may also show how the attempt before ended.
     if (auto found = all.attempts_of.find(object); found != all.attempts_of.end())
-      result.insert(all.attempts[found->second.back()].key);
+      for (std::size_t back = 1; back <= std::min<std::size_t>(found->second.size(), relisted ? 2 : 1);
+           ++back)
+        result.insert(all.attempts[found->second[found->second.size() - back]].key);
     for (auto each = all.rollouts.rbegin(); each != all.rollouts.rend(); ++each)
       if (each->object == object) {
         result.insert(all.attempts[each->cause].key);
@@ -414,12 +417,12 @@ std::vector<std::string> estate::observe(const observation_ptr& fact) {
       if (result)
         memory.result = *result;
       if (!signature.empty())
-        for (const auto& key : impl_->changes_of(fact->object))
+        for (const auto& key : impl_->changes_of(fact->object, fact->relisted))
           impl_->connections.open(key, fact->object);
     }
   }
   if (impl_->options.include_drift && fact->object.kind == "Kustomization" && impl_->may_show_drift(*fact))
-    for (const auto& key : impl_->changes_of(fact->object))
+    for (const auto& key : impl_->changes_of(fact->object, fact->relisted))
       impl_->connections.open(key, fact->object);
   impl_->reseed_what_grew(*fact);
   return impl_->connections.changes_of(fact->object);

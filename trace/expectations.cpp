@@ -40,6 +40,23 @@ bool overlaps(const wait& of, const occurrence& content) {
 
 using last_attempts = std::map<std::pair<object_id, std::string>, const attempt*>;
 
+bool has_applied(const object_state& state, const occurrence& content) {
+  auto is_of_it = [&](const std::string& revision) {
+    return std::find(content.revisions.begin(), content.revisions.end(), revision) != content.revisions.end();
+  };
+  return is_of_it(state.last_applied_revision) ||
+         std::any_of(state.applies.begin(), state.applies.end(),
+                     [&](const apply_record& each) { return is_of_it(each.revision); });
+}
+
+/// The first state after that version, nullptr for none.
+const observation* first_after(const timeline& line, std::uint64_t version) {
+  auto after = std::upper_bound(
+      line.states.begin(), line.states.end(), version,
+      [](std::uint64_t wanted, const observation_ptr& each) { return wanted < each->resource_version; });
+  return after == line.states.end() ? nullptr : after->get();
+}
+
 void judge_follower(analysis& all, const last_attempts& lasts, change_facts& change,
                     const occurrence& content, const object_id& object) {
   const auto& line = all.timelines.at(object);
@@ -89,6 +106,10 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
   // It may have taken this content before the outage was over.
   if (waited && waited->end_missed && waited->end.version < content.end.version && moved_on)
     return;
+  if (waited && waited->end_missed)
+    if (const auto* shown = first_after(line, waited->end.version);
+        shown && has_applied(*shown->state, content))
+      return;
   if (waited) {
     lingering made;
     made.object = object;
@@ -110,6 +131,9 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
       change.pending.insert(object);
     return;
   }
+  // What it did with the content was missed.
+  if (const auto* next = first_after(line, content.begin.version); went_on && next && next->relisted)
+    return;
   if (went_on)
     change.passed_over.insert(object);
   else if (!out)

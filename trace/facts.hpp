@@ -51,6 +51,7 @@ struct attempt {
   moment first;                 ///< the first state that shows it
   bool start_seen = false;      ///< that state is its start, seen live
   bool start_missed = false;    ///< it began during an outage of the watch
+  bool end_missed = false;      ///< it has no outcome because that came during an outage of the watch
   std::uint64_t not_before = 0; ///< everything the attempt did has a later version than this
   moment last;                  ///< the last state that shows it
   moment decided;               ///< the first state with its outcome
@@ -132,6 +133,7 @@ struct occurrence {
   bool spec_moved = false;       ///< the object was created or its spec changed since the content before
   std::uint64_t asked_after = 0; ///< versions between which that happened
   std::uint64_t asked_by = no_version;
+  bool asked_unseen = false;          ///< a list after an outage was the first to show it
   std::vector<std::string> revisions; ///< all it was known by, in order
   std::optional<std::size_t> cause;   ///< index of the attempt whose apply asked for it
   bool generated =

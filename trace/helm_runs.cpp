@@ -44,6 +44,9 @@ bool is_wait(const condition& ready) {
   return ready.is_false() && (ready.reason == "DependencyNotReady" || ready.reason == "SourceNotReady");
 }
 
+/// How long after it has said so helm-controller begins to deploy: it loads the chart and renders it before.
+constexpr auto deploys_within = std::chrono::seconds{2};
+
 class reader {
 public:
   reader(const object_id& object, std::string uid) : object_(object), uid_(std::move(uid)) {}
@@ -62,8 +65,11 @@ public:
       last_version_ = here.version;
       return;
     }
-    if (fact.relisted && running_ && !goes_on(state, ready))
-      interrupt("NotSeen");
+    another_ = false;
+    if (fact.relisted) {
+      doubt_wait(ready, fact);
+      find_missed(state, ready, reconciling, here);
+    }
     auto action = reconciling && reconciling->is_true() && reconciling->reason == "Progressing"
                       ? action_in(reconciling->message)
                       : std::string{};
@@ -80,6 +86,7 @@ public:
       end_remedy(state, here);
     }
     last_version_ = here.version;
+    known_failures_ = state.failures;
     first_state_ = false;
   }
 
@@ -89,26 +96,82 @@ private:
   attempt& current() { return out_.attempts.back(); }
 
   /// Whether what a list after an outage shows can only be the attempt that was under way before.
-  bool goes_on(const object_state& state, const condition* ready) const {
+  bool goes_on(const object_state& state, const condition* ready, const condition* reconciling) const {
     const auto& now = out_.attempts.back();
-    if (ready && ready->status == "Unknown" && ready->last_transition == now.start_second)
+    if (!ready || is_remediation(ready->reason))
+      return false;
+    if (ready->status == "Unknown" && ready->last_transition == now.start_second)
       return true;
+    if (reconciling && reconciling->last_transition == action_second_ &&
+        action_in(reconciling->message) == now.action)
+      return true;
+    if (ready->status == "Unknown" && !awaits_tests(*ready) && !result_during(state, now))
+      return false;
     const release_record* made = nullptr;
-    int made_since = 0;
     for (const auto& each : state.releases)
       if (each.last_deployed > known_until_) {
+        if (made)
+          return false;
         made = &each;
-        ++made_since;
       }
-    bool same_inputs = state.last_attempted_revision == now.revision &&
-                       state.last_attempted_generation == now.generation &&
-                       state.last_attempted_config_digest == now.config_digest &&
-                       state.last_attempted_revision_digest == now.digest;
-    // What it attempts is noted a moment after it has begun.
-    bool made_at_once = made && made->last_deployed >= now.start_second &&
-                        made->last_deployed <= now.start_second + std::chrono::seconds{2};
-    return (same_inputs || made_at_once) && made_since <= 1 && ready && ready->status != "Unknown" &&
-           !is_remediation(ready->reason);
+    // Helm notes when it began to deploy; later than at the start it was a retry.
+    if (made)
+      return made->last_deployed >= now.start_second &&
+             made->last_deployed <= now.start_second + deploys_within;
+    return state.last_attempted_revision == now.revision &&
+           state.last_attempted_generation == now.generation &&
+           state.last_attempted_config_digest == now.config_digest &&
+           state.last_attempted_revision_digest == now.digest && state.failures <= known_failures_ + 1;
+  }
+
+  /// Released, or the result of the tests, tells how the attempt ended, also when Ready speaks of what came
+  /// after it: a corrected drift, or the next attempt. Returns nullptr when neither does.
+  static const condition* result_during(const object_state& state, const attempt& now) {
+    const auto* said = state.find_condition("TestSuccess");
+    if (!said)
+      said = state.find_condition("Released");
+    return said && said->status != "Unknown" && said->last_transition >= now.start_second ? said : nullptr;
+  }
+
+  /// The latest release made during an outage of the watch, nullptr for none.
+  const release_record* made_unseen(const object_state& state) const {
+    const release_record* result = nullptr;
+    for (const auto& each : state.releases)
+      if (each.last_deployed > known_until_ && (!result || each.last_deployed > result->last_deployed))
+        result = &each;
+    return result;
+  }
+
+  /// A list after an outage: has the attempt ended meanwhile, and is what is shown of another one?
+  void find_missed(const object_state& state, const condition* ready, const condition* reconciling,
+                   const moment& here) {
+    if (!running_) {
+      const auto* made = made_unseen(state);
+      another_ =
+          made && (out_.attempts.empty() || made->last_deployed > current().outcome_second ||
+                   (made->last_deployed == current().outcome_second && current().release_version != 0));
+      return;
+    }
+    if (!goes_on(state, ready, reconciling)) {
+      interrupt("NotSeen");
+      another_ = true;
+      return;
+    }
+    if (const auto* made = made_unseen(state)) {
+      auto& now = current();
+      bool noted = state.last_attempted_revision == made->chart_version &&
+                   state.last_attempted_config_digest == made->config_digest;
+      now.revision = made->chart_version;
+      now.digest = made->oci_digest;
+      now.config_digest = made->config_digest;
+      now.generation = noted ? state.last_attempted_generation : std::max(now.generation, start_generation_);
+    }
+    if (awaits_tests(*ready) || ready->last_transition == current().start_second)
+      return;
+    const auto* said = result_during(state, current());
+    if (said && (ready->status == "Unknown" ||
+                 (ready->reason == said->reason && said->last_transition < ready->last_transition)))
+      conclude(state, *said, reconciling, here);
   }
 
   void open_wait(const condition& ready, const moment& here) {
@@ -124,6 +187,19 @@ private:
                           {no_version, {}, false},
                           false});
     waiting_ = true;
+  }
+
+  /// What ended a wait during an outage has not been seen: it is only known to have lasted until the outage.
+  void doubt_wait(const condition* ready, const observation& fact) {
+    if (!waiting_)
+      return;
+    auto& now = out_.waits.back();
+    bool same =
+        ready && is_wait(*ready) && ready->reason == now.reason && ready->last_transition == now.begin_second;
+    if (same)
+      return;
+    now.end_missed = true;
+    close_wait({last_version_, fact.received_at, false});
   }
 
   void close_wait(const moment& here) {
@@ -143,6 +219,7 @@ private:
     made.start_missed = relisted_;
     out_.attempts.push_back(std::move(made));
     running_ = true;
+    another_ = false;
   }
 
   void note_inputs(const object_state& state) {
@@ -170,12 +247,19 @@ private:
         current().start_second = tests_next ? reconciling.last_transition : ready->last_transition;
         current().phases.push_back({"helm " + action, here, {}, {}, {}, {}});
         action_second_ = reconciling.last_transition;
+        start_generation_ = state.generation;
       }
       current().last = here;
       note_inputs(state);
       if (tests_next)
         end_phase(here, "succeeded", ready->message);
       return;
+    }
+    if (follows_attempt(action) && another_) {
+      start(here, false, state.last_action.empty() ? "upgrade" : state.last_action);
+      note_inputs(state);
+      if (const auto* made = made_unseen(state))
+        current().start_second = made->last_deployed;
     }
     if (!follows_attempt(action) || out_.attempts.empty())
       return;
@@ -226,7 +310,7 @@ private:
     } else if (news) {
       // Right after an action, or without one: values that cannot be read, a chart that cannot be loaded.
       bool was_running = running_;
-      bool of_current = running_ || (!out_.attempts.empty() && ready.reason.starts_with("Test"));
+      bool of_current = running_ || (!out_.attempts.empty() && ready.reason.starts_with("Test") && !another_);
       // Ready True without an attempt is what remains of one that is over, or of none (a corrected drift).
       if (!of_current && ready.is_true() && concluded_ && concluded_->is_true()) {
         concluded_ = ready;
@@ -237,8 +321,8 @@ private:
         start(here, false, state.last_action.empty() ? "upgrade" : state.last_action);
         current().historic = !here.live && first_state_;
         note_inputs(state);
-        if (!ready.is_true() && state.generation > current().generation)
-          current().generation = state.generation; // it failed before it could note what it attempted
+        if (!ready.is_true()) // it may have failed before it could note what it attempted
+          current().generation = std::max(current().generation, ready.observed_generation);
       }
       auto& now = current();
       end_phase(here, ready.is_true() ? "succeeded" : "failed", ready.message);
@@ -249,7 +333,7 @@ private:
       now.message = ready.message;
       now.outcome_second = ready.last_transition;
       now.decided = now.last = here;
-      if (was_running)
+      if (was_running && !relisted_)
         note_inputs(state);
       running_ = false;
       known_before_ = known_until_;
@@ -330,7 +414,8 @@ private:
       if (const auto* release = record_of(now, state)) {
         now.release_version = release->version;
         now.deployed_second = taken_until_ = release->last_deployed;
-        now.reported = state.last_action_duration;
+        if (release->last_deployed >= known_until_) // what was measured last is it, then
+          now.reported = state.last_action_duration;
         now.last = here;
       }
     // A release that was never made leaves no record; its duration is noted all the same.
@@ -345,6 +430,7 @@ private:
     auto& now = current();
     now.result = outcome::incomplete;
     now.reason = std::move(reason);
+    now.end_missed = relisted_;
     end_phase(now.last, "incomplete");
   }
 
@@ -355,7 +441,10 @@ private:
   bool running_ = false;
   bool waiting_ = false;
   bool relisted_ = false; ///< the state comes from a list after an outage
+  bool another_ = false;  ///< and what it shows is of another attempt than the latest that is known
+  std::int64_t start_generation_ = 0; ///< of the spec when the current attempt began
   std::uint64_t last_version_ = 0;
+  std::int64_t known_failures_ = 0;
   timestamp known_until_;  ///< of the latest release seen
   timestamp known_before_; ///< the same before the current attempt's outcome
   timestamp taken_until_;  ///< of the latest release that is an attempt's

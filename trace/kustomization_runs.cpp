@@ -88,7 +88,7 @@ public:
     if (fact.relisted)
       doubt_wait(ready, fact);
     if (ready && is_wait(*ready)) {
-      if (running_)
+      if (running_ && !(relisted_ && recover(state)))
         interrupt(here, ready->reason);
       open_wait(*ready, here);
     } else if (ready && ready->status == "Unknown" && reconciling && reconciling->is_true()) {
@@ -176,6 +176,8 @@ private:
     if (anew) {
       if (running_)
         recover_or_interrupt(state, here);
+      else if (relisted_ && concluded_ && !amended_)
+        take_record(state); // its last patch was missed
       // A list, or a watch that was interrupted, may show an attempt in its midst.
       start(here, here.live && step <= 0);
       // After a crash Ready has kept the second of the attempt that was cut short.
@@ -262,18 +264,27 @@ private:
                     !state.deleted && (!reconciling || reconciling->is_true());
     if (amended_)
       return;
+    if (take_record(state))
+      now.last = here;
+  }
+
+  /// Looks for the history record of the attempt that has an outcome. Returns whether it is there.
+  bool take_record(const object_state& state) {
+    auto& now = current();
     const apply_record* record = nullptr;
     for (const auto& entry : state.applies)
       if (entry.revision == now.revision && entry.last_status == now.reason &&
           std::chrono::abs(entry.last_reconciled - now.outcome_second) <= std::chrono::seconds{1})
         record = &entry;
     bool fresh = record && (!before_ || *before_ != state.applies);
-    bool applied = ready.is_true() && state.last_applied_revision == now.revision && state.applies.empty();
+    bool applied = now.result == outcome::succeeded && state.last_applied_revision == now.revision &&
+                   state.applies.empty();
     if (!fresh && !applied)
-      return;
+      return false;
     amended_ = true;
     if (record) {
-      now.reported = record->last_duration;
+      if (!relisted_ || counts_one_more(*record))
+        now.reported = record->last_duration;
       now.digest = record->digest;
       now.origin_revision = record->origin_revision;
       now.recorded_second = record->last_reconciled;
@@ -283,7 +294,16 @@ private:
     }
     if (now.origin_revision.empty() && state.last_applied_revision == now.revision)
       now.origin_revision = state.last_applied_origin_revision;
-    now.last = here;
+    return true;
+  }
+
+  /// Whether nothing but the attempt was counted since it began: what is measured is it, then.
+  bool counts_one_more(const apply_record& record) const {
+    if (before_)
+      for (const auto& entry : *before_)
+        if (entry.digest == record.digest && entry.last_status == record.last_status)
+          return record.total == entry.total + 1;
+    return record.total == 1;
   }
 
   /// The same manifests as at the last success: nothing to apply.
@@ -306,8 +326,13 @@ private:
     return {};
   }
 
-  /// The states between may have been missed: then history tells how the attempt ended.
   void recover_or_interrupt(const object_state& state, const moment& here) {
+    if (!recover(state))
+      interrupt(here, "Interrupted");
+  }
+
+  /// The states between may have been missed: then history tells how the attempt ended.
+  bool recover(const object_state& state) {
     auto& now = current();
     for (const auto& entry : state.applies) {
       if (entry.revision != now.revision || entry.last_reconciled < now.start_second)
@@ -331,20 +356,21 @@ private:
       running_ = false;
       note_revision(now);
       note_changes(now);
-      return;
+      return true;
     }
-    interrupt(here, "Interrupted");
+    return false;
   }
 
   void interrupt(const moment& here, std::string reason) {
     running_ = false;
     auto& now = current();
-    if (step_ <= 0 && reason != "Interrupted" && reason != "Deleted") {
+    if (step_ <= 0 && reason != "Interrupted" && reason != "Deleted" && !relisted_) {
       out_.attempts.pop_back(); // it found its artifact or dependency gone: it waits again
       return;
     }
     now.result = outcome::incomplete;
     now.reason = std::move(reason);
+    now.end_missed = relisted_;
     note_revision(now);
     (void)here;
     end_phase(now.last, "incomplete");

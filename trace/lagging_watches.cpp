@@ -69,6 +69,15 @@ void expect_touched(const analysis& all, change_facts& change) {
   }
 }
 
+/// A release that has succeeded is noted in history by the next patch, which gives the run its ID.
+void expect_records(const analysis& all, change_facts& change) {
+  for (auto index : change.attempts) {
+    const auto& run = all.attempts[index];
+    if (run.object.kind == "HelmRelease" && run.result == outcome::succeeded && run.release_version == 0)
+      wait_from(change, run.decided);
+  }
+}
+
 } // namespace
 
 void doubt_what_lags(analysis& all) {
@@ -76,6 +85,7 @@ void doubt_what_lags(analysis& all) {
     doubt_waits(all, change);
     expect_contents(all, change);
     expect_touched(all, change);
+    expect_records(all, change);
   }
 }
 

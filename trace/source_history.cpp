@@ -31,6 +31,7 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
   std::string uid;
   std::int64_t generation = 0;
   bool spec_moved = false;
+  bool moved_unseen = false;
   std::uint64_t moved_after = 0;
   std::uint64_t moved_at = no_version;
   std::uint64_t previous = 0;
@@ -44,6 +45,7 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
       spec_moved = true;
       moved_after = created ? 0 : previous;
       moved_at = here.version;
+      moved_unseen = fact->relisted;
     }
     uid = fact->uid;
     generation = state.generation;
@@ -93,6 +95,7 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     made.spec_moved = spec_moved && !known_before;
     made.asked_after = moved_after;
     made.asked_by = moved_at;
+    made.asked_unseen = moved_unseen;
     result.push_back(std::move(made));
     announced = {};
     spec_moved = false;

@@ -80,7 +80,7 @@ void put_content(span& made, const object_id& source, const occurrence& content,
   else
     put(made, "vcs.repository.url.full", without_git(content.origin_source));
   if (source.kind == "OCIRepository")
-    put(made, "oci.manifest.digest", parse_revision(content.revision).digest());
+    put(made, "oci.manifest.digest", parse_revision(content.revisions.front()).digest()); // as flux.revision
 }
 
 /// "registry/name:tag@sha256:..."

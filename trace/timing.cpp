@@ -94,13 +94,17 @@ bool may_finish(const message_fact& candidate, const attempt& of) {
   return !of.reported || finish_duration(candidate.text).value_or(duration{}) >= *of.reported;
 }
 
-/// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history, and
-/// is none that an earlier attempt has: an object may come back to a revision within that second.
+/// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history, else
+/// with the seconds of its conditions, and is none that an earlier attempt has: an object may come back to a
+/// revision within that second.
 bool closer(const message_fact& candidate, const message_fact& best, const attempt& of,
             const std::set<std::string>& taken) {
   auto miss = [&](const message_fact& each) {
     auto lasted = finish_duration(each.text).value_or(duration{});
-    return of.reported ? std::chrono::abs(lasted - *of.reported) : each.last - of.outcome_second;
+    if (of.reported)
+      return std::chrono::abs(lasted - *of.reported);
+    return is_known(of.start_second) ? std::chrono::abs(lasted - (of.outcome_second - of.start_second))
+                                     : each.last - of.outcome_second;
   };
   return std::tuple{taken.contains(candidate.text), miss(candidate), candidate.text} <
          std::tuple{taken.contains(best.text), miss(best), best.text};

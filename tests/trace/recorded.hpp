@@ -52,6 +52,12 @@ inline const std::vector<const char*>& hard_recordings() {
   return result;
 }
 
+inline std::vector<const char*> all_recordings() {
+  auto result = recordings;
+  result.insert(result.end(), hard_recordings().begin(), hard_recordings().end());
+  return result;
+}
+
 /// Name of a test of one recording.
 inline std::string recording_name(const testing::TestParamInfo<const char*>& parameter) {
   std::string name{parameter.param};

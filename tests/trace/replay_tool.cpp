@@ -9,6 +9,7 @@
 #include "tests/support/restart.hpp"
 #include "tests/trace/otlp_json.hpp"
 #include "trace/assemble.hpp"
+#include "trace/explain.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -47,6 +48,7 @@ int main(int argc, char** argv) {
   bool tree = false;
   bool live = false;
   std::string late_kind;
+  std::string explained; // a name
   tc::duration lag{};
   for (int at = 2; at < argc; ++at) {
     if (std::strcmp(argv[at], "--posts") == 0 && at + 1 < argc) {
@@ -70,6 +72,8 @@ int main(int argc, char** argv) {
     } else if (std::strcmp(argv[at], "--late") == 0 && at + 2 < argc) {
       late_kind = argv[++at];
       lag = std::chrono::seconds{std::stoll(argv[++at])};
+    } else if (std::strcmp(argv[at], "--explain") == 0 && at + 1 < argc) {
+      explained = argv[++at];
     } else if (std::strcmp(argv[at], "--live") == 0) {
       live = true;
     }
@@ -94,6 +98,10 @@ int main(int argc, char** argv) {
     tc::trace::ledger ledger;
     for (const auto& fact : facts)
       ledger.add(fact);
+    if (!explained.empty())
+      for (const auto& [object, known] : ledger.objects())
+        if (object.name == explained && !known.states.empty())
+          std::cerr << object.to_string() << '\n' << tc::trace::explain(ledger, object, {});
     traces = tc::trace::assemble_all(ledger, {});
   }
   for (const auto& trace : traces) {
