@@ -6,8 +6,9 @@
 
 namespace tc::runtime {
 
-dead_letter_writer::dead_letter_writer(std::filesystem::path folder, exporting::dead_letter_limits limits,
-                                       logger log, std::shared_ptr<const metrics> counters)
+dead_letter_writer::dead_letter_writer(const std::filesystem::path& folder,
+                                       exporting::dead_letter_limits limits, logger log,
+                                       std::shared_ptr<const metrics> counters)
     : folder_(folder, limits), path_(folder.string()), log_(std::move(log)), counters_(std::move(counters)),
       thread_([this] { write_all(); }) {
   // nop

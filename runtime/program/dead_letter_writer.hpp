@@ -21,7 +21,7 @@ public:
   static constexpr std::size_t most_letters = 256;
   static constexpr std::size_t most_bytes = std::size_t{32} << 20;
 
-  dead_letter_writer(std::filesystem::path folder, exporting::dead_letter_limits limits, logger log,
+  dead_letter_writer(const std::filesystem::path& folder, exporting::dead_letter_limits limits, logger log,
                      std::shared_ptr<const metrics> counters);
   /// Writes what waits, and ends.
   ~dead_letter_writer();

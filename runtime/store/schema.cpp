@@ -1,6 +1,7 @@
 #include "runtime/store/schema.hpp"
 
 #include <iterator>
+#include <span>
 
 namespace tc::store {
 
@@ -26,8 +27,9 @@ constexpr const char* steps[] = {
 
 result<void> apply_steps(std::int64_t from, std::int64_t to, const connection& file) {
   std::string sql = "BEGIN IMMEDIATE;";
-  for (auto at = from; at < to; ++at)
-    sql += steps[at];
+  for (const auto* step :
+       std::span{steps}.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)))
+    sql += step;
   sql += "UPDATE format SET version=" + std::to_string(to) + ";PRAGMA user_version=" + std::to_string(to) +
          ";PRAGMA application_id=" + std::to_string(application_id) + ";COMMIT;";
   auto done = file.execute(sql);
