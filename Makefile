@@ -12,7 +12,7 @@ JOBS ?= $(shell nproc)
 RECORDING ?= s02-helm
 # The test programs that have threads in them and run clean under the thread sanitizer; the rest is pure, or runs
 # other programs.
-THREADED_TESTS = actors_test http_client_test kube_test runtime_test
+THREADED_TESTS = actors_test http_client_test kube_test runtime_test store_test
 export JOBS
 
 .PHONY: help deps build run test tsan e2e bench lint format check-fresh clean
