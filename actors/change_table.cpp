@@ -317,10 +317,10 @@ std::vector<std::string> change_table::forget_old(timestamp now) {
   return out;
 }
 
-std::optional<timestamp> change_table::nothing_pending_before(timestamp now) const {
+std::optional<timestamp> change_table::before_all(timestamp now, bool (*counts)(const change_entry&)) const {
   auto out = now;
   for (const auto& [key, entry] : entries_) {
-    if (entry.bucket != change_bucket::pending)
+    if (!counts(entry))
       continue;
     if (is_known(entry.first_activity))
       out = std::min(out, entry.first_activity);
@@ -332,19 +332,12 @@ std::optional<timestamp> change_table::nothing_pending_before(timestamp now) con
   return out;
 }
 
+std::optional<timestamp> change_table::nothing_pending_before(timestamp now) const {
+  return before_all(now, [](const change_entry& each) { return each.bucket == change_bucket::pending; });
+}
+
 std::optional<timestamp> change_table::nothing_open_before(timestamp now) const {
-  auto out = now;
-  for (const auto& [key, entry] : entries_) {
-    if (!entry.open)
-      continue;
-    if (is_known(entry.first_activity))
-      out = std::min(out, entry.first_activity);
-    else if (is_known(entry.opened_at))
-      out = std::min(out, entry.opened_at - longest_lag);
-    else
-      return std::nullopt;
-  }
-  return out;
+  return before_all(now, [](const change_entry& each) { return each.open; });
 }
 
 void change_table::restore(submission what) {

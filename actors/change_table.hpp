@@ -150,6 +150,9 @@ public:
   std::vector<std::string> open_keys() const;
 
 private:
+  /// The earliest first activity of the changes that count, `now` where there is none; nothing while there
+  /// are such of unknown age.
+  std::optional<timestamp> before_all(timestamp now, bool (*counts)(const change_entry&)) const;
   void schedule(change_entry& entry, timestamp at);
   void move_to(change_entry& entry, change_bucket bucket, std::string label, std::string detail = {});
   std::uint64_t& count_of(change_bucket bucket);
