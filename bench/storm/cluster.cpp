@@ -1,5 +1,7 @@
 #include "bench/storm/cluster.hpp"
 
+#include "messages/ids.hpp"
+
 #include <algorithm>
 #include <iterator>
 
@@ -19,6 +21,16 @@ json fields_of(const json& value) {
 
 object_key key_of(const json& object) {
   return {object.at("kind"), object.at("metadata").value("namespace", ""), object.at("metadata").at("name")};
+}
+
+std::string digest_of(const std::string& text) {
+  static constexpr char digit[] = "0123456789abcdef";
+  std::string out = "sha256:";
+  for (auto byte : sha256(text)) {
+    out += digit[byte >> 4];
+    out += digit[byte & 15];
+  }
+  return out;
 }
 
 std::string second_of(timestamp at) {

@@ -65,6 +65,8 @@ private:
 };
 
 object_key key_of(const json& object);
+/// "sha256:" and the digest of the text.
+std::string digest_of(const std::string& text);
 /// The second that an API server or a controller would write.
 std::string second_of(timestamp at);
 

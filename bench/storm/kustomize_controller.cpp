@@ -60,16 +60,7 @@ std::string digest_of(const kustomization& what, const commit& at) {
   std::string text = what.key.name;
   for (const auto& item : what.items)
     text += ',' + std::to_string(at.items[item.place].version);
-  std::string out = "sha256:";
-  std::uint64_t hash = 1469598103934665603U;
-  for (int round = 0; round < 4; ++round) {
-    for (auto letter : text)
-      hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211U;
-    char part[17];
-    std::snprintf(part, sizeof part, "%016llx", static_cast<unsigned long long>(hash));
-    out += part;
-  }
-  return out;
+  return storm::digest_of(text);
 }
 
 /// What status.history has of attempts: one entry for each digest and outcome, the latest first, at most

@@ -70,15 +70,7 @@ scripted_response accepted() {
 class process_test : public ::testing::Test {
 protected:
   void start(const std::string& address, std::vector<std::string> more = {}) {
-    auto kubeconfig =
-        folder.write("kubeconfig", "current-context: c\n"
-                                   "clusters: [{name: k, cluster: {server: '" +
-                                       api.url() +
-                                       "'}}]\n"
-                                       "users: [{name: u, user: {token: " +
-                                       token +
-                                       "}}]\n"
-                                       "contexts: [{name: c, context: {cluster: k, user: u}}]\n");
+    auto kubeconfig = folder.write("kubeconfig", kubeconfig_for(api.url(), token));
     if (!std::exchange(installed, true)) {
       api.put(trace_object());
       api.put(provider_object(address));

@@ -135,6 +135,17 @@ std::pair<int, std::string> ask(int port, const std::string& request) {
 
 } // namespace
 
+std::string kubeconfig_for(const std::string& server, const std::string& token) {
+  return "current-context: c\n"
+         "clusters: [{name: k, cluster: {server: '" +
+         server +
+         "'}}]\n"
+         "users: [{name: u, user: {token: " +
+         token +
+         "}}]\n"
+         "contexts: [{name: c, context: {cluster: k, user: u}}]\n";
+}
+
 std::pair<int, std::string> get(int port, const std::string& path) {
   return ask(port, "GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
 }

@@ -45,6 +45,9 @@ private:
   std::thread reader_;
 };
 
+/// Returns a kubeconfig whose one context reaches that server with that token.
+std::string kubeconfig_for(const std::string& server, const std::string& token);
+
 /// Asks a server on 127.0.0.1. Returns status and body, 0 when there is no answer.
 std::pair<int, std::string> get(int port, const std::string& path);
 /// The same with a body; `headers` are lines, each with its line end.

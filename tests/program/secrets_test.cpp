@@ -88,15 +88,7 @@ protected:
     auto provider = provider_object(address);
     provider["spec"].update(std::move(more));
     api.put(provider);
-    auto kubeconfig =
-        folder.write("kubeconfig", "current-context: c\n"
-                                   "clusters: [{name: k, cluster: {server: '" +
-                                       api.url() +
-                                       "'}}]\n"
-                                       "users: [{name: u, user: {token: " +
-                                       kube_token +
-                                       "}}]\n"
-                                       "contexts: [{name: c, context: {cluster: k, user: u}}]\n");
+    auto kubeconfig = folder.write("kubeconfig", kubeconfig_for(api.url(), kube_token));
     auto notifier_url = "http://teller:" + std::string{forward_password} +
                         "@127.0.0.1:" + std::to_string(notifier.port()) + "/?key=" + url_query;
     program = std::make_unique<running_program>(std::vector<std::string>{
@@ -225,7 +217,7 @@ TEST_F(Secrets, DoNotShowWhenTheProxyRefusesAndRepeatsThem) {
   api.put_secret("proxy", {{"address", proxy.url()}, {"username", proxy_user}, {"password", proxy_password}});
   start("http://backend.invalid/v1/traces?key=" + std::string{url_query},
         {{"secretRef", {{"name", "auth"}}}, {"proxySecretRef", {{"name", "proxy"}}}});
-  EXPECT_NE(program->wait_for_line({"407"}), "") << program->log();
+  EXPECT_NE(program->wait_for_line({"407", "export "}), "") << program->log();
   ASSERT_FALSE(proxy.requests().empty());
   EXPECT_EQ(proxy.requests()[0].header("proxy-authorization"),
             "Basic " + tc::runtime::encode_base64(std::string{proxy_user} + ':' + proxy_password));
