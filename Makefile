@@ -13,9 +13,12 @@ RECORDING ?= s02-helm
 # The test programs that have threads in them and run clean under the thread sanitizer; the rest is pure, or runs
 # other programs.
 THREADED_TESTS = actors_test http_client_test kube_test runtime_test store_test
+# How long `make soak` lets it storm, and how many storms.
+SOAK_SECONDS ?= 900
+SOAK_SEEDS ?= 1
 export JOBS
 
-.PHONY: help deps build run test tsan e2e bench lint format check-fresh clean
+.PHONY: help deps build run test tsan fuzz e2e soak bench lint format check-fresh clean
 
 help: ## List the targets
 	@echo "trace-controller: one true trace for every change that Flux brings into a cluster"
@@ -46,8 +49,18 @@ tsan: deps ## Run the tests with threads in them under the thread sanitizer (bui
 	@scripts/run-ctest build-tsan --exclude-regex '_NOT_BUILT$$|^(recordings|check_posts|replay|program|deploy|docs|structure)[.]'
 	@scripts/sum-tests build-tsan/ctest.xml
 
-e2e: build ## End to end: real API server, Flux controllers, Collector and Jaeger (needs Go)
+fuzz: deps ## Fuzz every parser of outside bytes for FUZZ_SECONDS (60) each, under sanitizers (needs clang)
+	@scripts/install-deps fuzz
+	@scripts/fuzz
+
+e2e: deps ## End to end: real API server, Flux controllers, Collector and Jaeger (needs Go)
+	@scripts/build build trace-controller
 	@tests/e2e/run
+
+soak: deps ## Faults under a storm for SOAK_SECONDS (900), then as many seeds as SOAK_SEEDS (1)
+	@scripts/build build trace-controller storm storm_server
+	@scripts/install-deps chaos
+	@for seed in $$(seq 1 $(SOAK_SEEDS)); do python3 -B tests/storm/chaos.py build/storm build/storm_server build/trace-controller --seconds $(SOAK_SECONDS) --seed $$seed || exit 1; done
 
 bench: deps ## Build and run the benchmarks, write build/bench.json
 	@bench/run
@@ -65,4 +78,4 @@ check-fresh: ## Prove `make run` and `make test` in a fresh Debian 12 chroot (ne
 	@scripts/check-fresh-machine
 
 clean: ## Remove everything that was built
-	@rm -rf build build-asan build-tsan build-bench
+	@rm -rf build build-asan build-tsan build-bench build-fuzz

@@ -32,6 +32,27 @@ void mix(std::size_t& seed, const std::vector<attribute>& attributes) {
   }
 }
 
+/// Of what an observation is, and how it came: a redelivery may tell its time better.
+std::size_t print_of(const observation& fact) {
+  auto out = std::hash<std::string>{}(fact.identity());
+  mix(out, static_cast<std::size_t>(fact.received_at.time_since_epoch().count()));
+  mix(out, (fact.initial ? 1U : 0U) + (fact.relisted ? 2U : 0U));
+  return out;
+}
+
+/// So many packed parts of one ledger become one again.
+constexpr std::size_t most_parts = 32;
+/// Fewer observations of a change that is not quiet are not worth packing.
+constexpr std::size_t fewest_packed = 16;
+/// A change without news for so long is quiet.
+constexpr auto quiet_for = std::chrono::seconds{5};
+/// A packed change is judged so long after its news at the earliest: each time it has to be unpacked.
+constexpr duration unhurried = std::chrono::seconds{10};
+
+duration quiet_time(const change_entry& entry, duration settle_after) {
+  return entry.packed.empty() ? settle_after : std::max(settle_after, unhurried);
+}
+
 } // namespace
 
 std::size_t fingerprint(const span& value) {
@@ -51,6 +72,31 @@ std::size_t fingerprint(const span& value) {
   return seed;
 }
 
+trace_summary summary_of(const completed_trace& trace) {
+  trace_summary out;
+  out.prints.reserve(trace.spans.size());
+  for (const auto& value : trace.spans) {
+    out.prints.emplace_back(value.id, fingerprint(value));
+    if (!is_known(out.first_activity) || value.start < out.first_activity)
+      out.first_activity = value.start;
+  }
+  return out;
+}
+
+completed_trace_ptr header_of(const completed_trace& trace) {
+  auto out = std::make_shared<completed_trace>();
+  out->id = trace.id;
+  out->change_key = trace.change_key;
+  out->revision = trace.revision;
+  out->root = trace.root;
+  out->outcome = trace.outcome;
+  out->settled_at = trace.settled_at;
+  out->addition = trace.addition;
+  out->trace_namespace = trace.trace_namespace;
+  out->trace_name = trace.trace_name;
+  return out;
+}
+
 change_entry* change_table::find(const std::string& key) {
   auto found = entries_.find(key);
   return found == entries_.end() ? nullptr : &found->second;
@@ -66,13 +112,93 @@ std::pair<change_entry*, bool> change_table::open(const std::string& key) {
   }
   auto opened = !entry.open;
   entry.open = true;
+  if (opened && entry.bucket != change_bucket::pending)
+    ++books_.changes_reopened;
   return {&entry, opened};
+}
+
+void change_table::seed(change_entry& entry, observation_batch evidence) {
+  entry.faded = evidence.size() < entry.judged_by;
+  entry.evidence = std::move(evidence);
+}
+
+std::vector<std::string> change_table::pack_quietest(std::size_t bytes, timestamp now) {
+  std::vector<change_entry*> open;
+  for (auto& [key, entry] : entries_)
+    if (entry.open && !entry.judging && !entry.evidence.empty() && !is_known(entry.restart_at) &&
+        (entry.evidence.size() >= fewest_packed || now - entry.last_news > quiet_for))
+      open.push_back(&entry);
+  std::sort(open.begin(), open.end(), [](const change_entry* left, const change_entry* right) {
+    return std::pair{left->last_news, std::string_view{left->key}} <
+           std::pair{right->last_news, std::string_view{right->key}};
+  });
+  std::vector<std::string> out;
+  for (auto* each : open) {
+    if (bytes == 0)
+      break;
+    std::size_t freed = 0;
+    for (const auto& fact : each->evidence)
+      freed += fact->byte_size();
+    if (!pack(*each))
+      break;
+    bytes -= std::min(bytes, freed);
+    out.push_back(each->key);
+  }
+  return out;
+}
+
+bool change_table::pack(change_entry& entry) {
+  auto facts = entry.evidence;
+  auto merged = entry.packed.size() >= most_parts;
+  if (merged) {
+    auto whole = evidence_of(entry);
+    merged = whole.has_value();
+    if (merged)
+      facts = std::move(*whole);
+  }
+  auto packed = ledger_->pack(facts);
+  if (!packed)
+    return false;
+  if (merged)
+    entry.packed.clear();
+  entry.packed.push_back(std::move(packed));
+  for (const auto& fact : entry.evidence)
+    entry.packed_prints.push_back(print_of(*fact));
+  std::sort(entry.packed_prints.begin(), entry.packed_prints.end());
+  entry.evidence = {};
+  return true;
+}
+
+std::optional<observation_batch> change_table::evidence_of(const change_entry& entry) const {
+  observation_batch out;
+  for (const auto& part : entry.packed) {
+    auto facts = ledger_->unpack(*part);
+    if (!facts)
+      return std::nullopt;
+    out.insert(out.end(), std::make_move_iterator(facts->begin()), std::make_move_iterator(facts->end()));
+  }
+  out.insert(out.end(), entry.evidence.begin(), entry.evidence.end());
+  return out;
+}
+
+bool change_table::is_packed(const change_entry& entry, const observation& fact) {
+  return !entry.packed_prints.empty() &&
+         std::binary_search(entry.packed_prints.begin(), entry.packed_prints.end(), print_of(fact));
+}
+
+void change_table::lose(change_entry& entry) {
+  schedule(entry, {});
+  if (entry.bucket == change_bucket::pending && entry.handed_out.empty())
+    move_to(entry, change_bucket::dropped, "store_lost");
+  retire(entry);
 }
 
 void change_table::note_news(change_entry& entry, timestamp now, duration settle_after) {
   entry.news = true;
   entry.last_news = now;
-  auto at = now + settle_after;
+  if (!entry.handed_out.empty() && !is_known(entry.news_since))
+    entry.news_since = now;
+  auto at = now + quiet_time(entry, settle_after);
   // A deadline that is near already stays: noise must not put off the judgement for ever.
   if (!is_known(entry.deadline) || entry.deadline > at)
     schedule(entry, at);
@@ -86,9 +212,16 @@ void change_table::schedule(change_entry& entry, timestamp at) {
     deadlines_.emplace(at, entry.key);
 }
 
-std::vector<std::string> change_table::take_due(timestamp now) {
+void change_table::set_judging(change_entry& entry, bool value) {
+  if (entry.judging != value)
+    value ? ++judging_ : --judging_;
+  entry.judging = value;
+  entry.closing = entry.closing && value;
+}
+
+std::vector<std::string> change_table::take_due(timestamp now, std::size_t most) {
   std::vector<std::string> out;
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+  while (judging_ < most && !deadlines_.empty() && deadlines_.begin()->first <= now) {
     auto key = deadlines_.begin()->second;
     deadlines_.erase(deadlines_.begin());
     auto& entry = entries_.at(key);
@@ -99,9 +232,31 @@ std::vector<std::string> change_table::take_due(timestamp now) {
     }
     if (!entry.open || entry.judging)
       continue;
-    entry.judging = true;
+    set_judging(entry, true);
     entry.news = false;
     out.push_back(std::move(key));
+  }
+  return out;
+}
+
+std::vector<std::string> change_table::close_quietest(std::size_t one_in) {
+  std::vector<change_entry*> open;
+  for (auto& [key, entry] : entries_)
+    if (entry.open && !entry.judging && !is_known(entry.restart_at))
+      open.push_back(&entry);
+  auto count = open.size() / one_in + (open.empty() ? 0 : 1);
+  auto quieter = [](const change_entry* left, const change_entry* right) {
+    return std::pair{left->last_news, std::string_view{left->key}} <
+           std::pair{right->last_news, std::string_view{right->key}};
+  };
+  std::partial_sort(open.begin(), open.begin() + static_cast<std::ptrdiff_t>(count), open.end(), quieter);
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < count; ++i) {
+    schedule(*open[i], {});
+    set_judging(*open[i], true);
+    open[i]->news = false;
+    open[i]->closing = true;
+    out.push_back(open[i]->key);
   }
   return out;
 }
@@ -143,6 +298,8 @@ void change_table::move_to(change_entry& entry, change_bucket bucket, std::strin
     known_.push_back(entry.key);
   --count_of(entry.bucket);
   ++count_of(bucket);
+  if (entry.bucket == change_bucket::pending && entry.open)
+    ++books_.changes_reopened;
   entry.bucket = bucket;
 }
 
@@ -151,12 +308,15 @@ settle_action change_table::conclude(const change_report& report, const trace_re
   auto* entry = find(report.key);
   if (entry == nullptr)
     return settle_action::nothing_new;
-  entry->judging = false;
+  entry->news_since = entry->judging && entry->news ? entry->last_news : timestamp{};
+  set_judging(*entry, false);
   entry->crashes = 0;
   entry->first_activity = report.first_activity;
+  entry->last_activity = report.last_activity;
+  entry->judged_by = std::max(entry->judged_by, report.observations);
   auto ask = report.settled ? timestamp{} : report.ask_again;
   if (entry->news) {
-    auto after_news = entry->last_news + spec.settle_after;
+    auto after_news = entry->last_news + quiet_time(*entry, spec.settle_after);
     ask = is_known(ask) ? std::min(ask, after_news) : after_news;
   }
   if (is_known(ask))
@@ -194,36 +354,119 @@ settle_action change_table::conclude(const change_report& report, const trace_re
     auto print = fingerprint(value);
     auto [place, added] = entry->handed_out.emplace(value.id, print);
     if (!added && place->second != print) {
-      ++books_.spans_late;
+      ++(entry->faded ? books_.spans_faded : books_.spans_late);
       place->second = print;
     }
     return !added;
   });
   if (fresh->spans.empty())
     return settle_action::nothing_new;
+  fresh->spans.shrink_to_fit();
   auto number = next_submission_++;
-  submissions_.emplace(number, submission{number, report.key, std::move(fresh), false, report.settled});
+  submission added{number, report.key, std::move(fresh), false, report.settled};
+  added.spans = added.trace->spans.size();
+  added.kept_by = std::move(sampled.rule);
+  hold(added);
+  submissions_.emplace(number, std::move(added));
   return settle_action::submit;
 }
 
+void change_table::hold(submission& what) const {
+  what.charge.reset(); // a place in the ledger is taken once
+  if (!ledger_)
+    return;
+  what.charge = ledger_->hold(owner_, what.number, what.trace->settled_at, memory_of(*what.trace));
+  what.charge->set_under_way(what.under_way);
+}
+
 submission* change_table::next_to_submit() {
-  for (auto& [number, waiting] : submissions_)
-    if (!waiting.under_way) {
-      waiting.under_way = true;
-      return &waiting;
-    }
+  for (auto& [number, waiting] : submissions_) {
+    if (waiting.under_way)
+      continue;
+    // What has to be read back first is of a size like any other: one of them may be more than there is room.
+    if (ledger_ && !ledger_->may_submit(waiting.charge ? waiting.charge->bytes() : 0))
+      return nullptr;
+    waiting.under_way = true;
+    if (waiting.charge)
+      waiting.charge->set_under_way(true);
+    return &waiting;
+  }
   return nullptr;
 }
 
 void change_table::take_back_submissions() {
-  for (auto& [number, waiting] : submissions_)
+  for (auto& [number, waiting] : submissions_) {
     waiting.under_way = false;
+    if (waiting.charge)
+      waiting.charge->set_under_way(false);
+  }
+}
+
+void change_table::spill(std::uint64_t number) {
+  auto found = submissions_.find(number);
+  if (found == submissions_.end() || found->second.under_way || found->second.spilled)
+    return;
+  auto& what = found->second;
+  what.trace = header_of(*what.trace);
+  what.spilled = true;
+  what.charge.reset();
+  note_spilled(what, 1);
+}
+
+submission* change_table::read_back(std::uint64_t number, completed_trace_ptr trace) {
+  auto found = submissions_.find(number);
+  if (found == submissions_.end() || !found->second.reading)
+    return nullptr;
+  auto& what = found->second;
+  what.reading = false;
+  if (!trace)
+    return &what;
+  note_spilled(what, -1);
+  what.trace = std::move(trace);
+  what.spilled = false;
+  hold(what);
+  return &what;
+}
+
+submission* change_table::find_submission(std::uint64_t number) {
+  auto found = submissions_.find(number);
+  return found == submissions_.end() ? nullptr : &found->second;
+}
+
+std::optional<submission> change_table::drop_submission(std::uint64_t number, const std::string& reason) {
+  auto node = submissions_.extract(number);
+  if (node.empty())
+    return std::nullopt;
+  auto& what = node.mapped();
+  if (what.spilled)
+    note_spilled(what, -1);
+  books_.spans_dropped += what.spans;
+  auto* entry = find(what.key);
+  auto others = std::any_of(submissions_.begin(), submissions_.end(),
+                            [&](const auto& other) { return other.second.key == what.key; });
+  // No backend has any of it: what comes later is a trace of its own, with its root, and no addition.
+  if (entry != nullptr && entry->bucket != change_bucket::exported && !others)
+    entry->handed_out.clear();
+  // Of one that was closed early nothing may have been worth a trace then.
+  if (entry != nullptr && entry->bucket != change_bucket::exported && (what.whole || !entry->open) && !others)
+    move_to(*entry, change_bucket::dropped, reason);
+  return std::move(what);
+}
+
+std::vector<std::uint64_t> change_table::waiting_of(const std::string& key) const {
+  std::vector<std::uint64_t> out;
+  for (const auto& [number, waiting] : submissions_)
+    if (waiting.key == key && !waiting.under_way)
+      out.push_back(number);
+  return out;
 }
 
 std::optional<submission> change_table::acknowledge(const delivery_report& report) {
   auto node = submissions_.extract(report.submission);
   if (node.empty())
     return std::nullopt;
+  if (node.mapped().spilled)
+    note_spilled(node.mapped(), -1);
   if (auto* entry = find(node.mapped().key)) {
     // A part of an open change decides nothing yet.
     if (node.mapped().whole && report.delivered)
@@ -236,9 +479,57 @@ std::optional<submission> change_table::acknowledge(const delivery_report& repor
     else if (node.mapped().whole && entry->bucket == change_bucket::pending)
       move_to(*entry, change_bucket::dropped, "refused", report.reason);
     if (report.delivered)
-      books_.spans_exported += node.mapped().trace->spans.size() - report.rejected;
+      books_.spans_exported += node.mapped().spans - report.rejected;
   }
   return std::move(node.mapped());
+}
+
+std::vector<submission>
+change_table::settle_elsewhere(const std::function<bool(const trace_id&, const span_id&)>& delivered,
+                               timestamp quiet_before, std::uint64_t first) {
+  std::vector<submission> out;
+  for (auto next = submissions_.lower_bound(first); next != submissions_.end();) {
+    auto& waiting = (next++)->second; // it may be taken out
+    if (waiting.under_way)
+      continue; // the exporter will report
+    auto* entry = find(waiting.key);
+    auto quiet = entry != nullptr && is_known(entry->last_activity) && entry->last_activity < quiet_before;
+    std::vector<span> left;
+    if (!quiet)
+      for (const auto& value : waiting.trace->spans)
+        if (!delivered(waiting.trace->id, value.id))
+          left.push_back(value);
+    // Of what is spilled the spans are looked at when they are read back.
+    if (!quiet && left.size() == waiting.trace->spans.size())
+      continue;
+    if (!left.empty()) {
+      auto rest = std::make_shared<completed_trace>(*waiting.trace);
+      rest->spans = std::move(left);
+      waiting.trace = std::move(rest);
+      waiting.spans = waiting.trace->spans.size();
+      hold(waiting);
+      continue;
+    }
+    delivery_report report;
+    report.submission = waiting.number;
+    report.delivered = true;
+    report.rejected = waiting.spans; // the spans are in the books of who sent them
+    if (auto done = acknowledge(report))
+      out.push_back(std::move(*done));
+  }
+  return out;
+}
+
+std::size_t change_table::live() const {
+  auto pending = static_cast<std::size_t>(books_.changes_pending);
+  return pending - std::min(pending, changes_spilled_);
+}
+
+void change_table::note_spilled(const submission& what, int by) {
+  auto add = [by](std::size_t& to) { by > 0 ? ++to : --to; };
+  add(spilled_);
+  if (what.whole && !what.trace->addition)
+    add(changes_spilled_);
 }
 
 std::optional<std::string> change_table::drop_quietest() {
@@ -263,7 +554,7 @@ bool change_table::crashed(const std::string& key, timestamp now) {
   if (entry == nullptr)
     return false;
   ++books_.restarts;
-  entry->judging = false;
+  set_judging(*entry, false);
   if (++entry->crashes > max_crashes) {
     schedule(*entry, {});
     move_to(*entry, change_bucket::dropped, "assembly_crashed");
@@ -285,11 +576,15 @@ bool change_table::retire_if_quiet(const std::string& key) {
 }
 
 void change_table::retire(change_entry& entry) {
+  if (entry.open && entry.bucket != change_bucket::pending)
+    --books_.changes_reopened;
   entry.open = false;
   entry.news = false;
-  entry.judging = false;
-  entry.evidence.clear();
-  entry.evidence.shrink_to_fit();
+  entry.news_since = {};
+  set_judging(entry, false);
+  entry.evidence = {};
+  entry.packed = {};
+  entry.packed_prints = {};
 }
 
 std::vector<std::string> change_table::forget_old(timestamp now) {
@@ -310,6 +605,7 @@ std::vector<std::string> change_table::forget_old(timestamp now) {
       if (entry->last_news + linger > now && known_.size() <= max_remembered)
         break;
       out.push_back(entry->key);
+      retire(*entry);
       entries_.erase(known_.front());
     }
     known_.pop_front();
@@ -333,14 +629,25 @@ std::optional<timestamp> change_table::before_all(timestamp now, bool (*counts)(
 }
 
 std::optional<timestamp> change_table::nothing_pending_before(timestamp now) const {
-  return before_all(now, [](const change_entry& each) { return each.bucket == change_bucket::pending; });
+  auto out = before_all(now, [](const change_entry& each) { return each.bucket == change_bucket::pending; });
+  if (!out)
+    return out;
+  // What comes to a change that has its fate, and what waits of it, is an addition that nobody has.
+  for (const auto& [key, entry] : entries_)
+    if (entry.bucket != change_bucket::pending && is_known(entry.news_since))
+      out = std::min(*out, entry.news_since - longest_lag);
+  for (const auto& [number, waiting] : submissions_)
+    if (auto found = entries_.find(waiting.key);
+        found != entries_.end() && is_known(found->second.first_activity))
+      out = std::min(*out, found->second.first_activity);
+  return out;
 }
 
 std::optional<timestamp> change_table::nothing_open_before(timestamp now) const {
   return before_all(now, [](const change_entry& each) { return each.open; });
 }
 
-void change_table::restore(submission what) {
+void change_table::restore(submission what, const trace_summary& of) {
   auto [place, added] = entries_.try_emplace(what.key);
   auto& entry = place->second;
   if (added) {
@@ -349,22 +656,30 @@ void change_table::restore(submission what) {
     ++books_.changes_pending;
   }
   entry.last_news = std::max(entry.last_news, what.trace->settled_at);
-  for (const auto& value : what.trace->spans) {
-    entry.handed_out.emplace(value.id, fingerprint(value));
-    if (!is_known(entry.first_activity) || value.start < entry.first_activity)
-      entry.first_activity = value.start;
-  }
+  entry.last_activity = std::max(entry.last_activity, what.trace->settled_at); // no later than that
+  for (const auto& [id, print] : of.prints)
+    entry.handed_out.emplace(id, print);
+  if (is_known(of.first_activity) &&
+      (!is_known(entry.first_activity) || of.first_activity < entry.first_activity))
+    entry.first_activity = of.first_activity;
   next_submission_ = std::max(next_submission_, what.number + 1);
   what.under_way = false;
+  what.spans = of.prints.size();
   auto number = what.number;
+  if (what.spilled)
+    note_spilled(what, 1);
+  else
+    hold(what);
   submissions_.insert_or_assign(number, std::move(what));
 }
 
 void change_table::recover() {
   restarts_.clear();
+  for (auto& [number, waiting] : submissions_)
+    waiting.reading = false; // the answer went to the predecessor
   for (auto& [key, entry] : entries_) {
     entry.restart_at = {};
-    entry.judging = false;
+    set_judging(entry, false);
     // The earliest time that is not "unknown": due at the next tick, after its evidence has been sent again.
     if (entry.open)
       schedule(entry, timestamp{duration{1}});

@@ -68,6 +68,11 @@ controller_actor::behavior_type controller_state::make_behavior() {
           self->send(watching, remove_atom_v, uid);
       },
       [this](apply_atom, const provider_binding_ptr& binding) { apply(binding); },
+      [this](apply_atom, const delivered_spans_ptr& told) {
+        if (watching)
+          self->send(watching, apply_atom_v, told);
+      },
+      [this](lead_atom) { lead(); },
       [this](synced_atom) { synced = true; },
       [this](tick_atom, caf::timestamp at) { tick(at); },
       [this](drain_atom) {
@@ -151,7 +156,7 @@ void controller_state::apply(const provider_binding_ptr& binding) {
       self->send(entry.actor, apply_atom_v, binding->setup);
       return;
     }
-    if (!entry.supervision.waiting)
+    if (leads && !entry.supervision.waiting)
       start_exporter(provider_name);
     return;
   }
@@ -171,6 +176,7 @@ void controller_state::start_exporter(const std::string& provider_name) {
   entry.supervision.waiting = false;
   if (!entry.memory) {
     entry.memory = std::make_shared<exporter_memory>();
+    entry.memory->sent = sent_spans{setup.spans_remembered};
     if (setup.watching.restored)
       if (auto before = setup.watching.restored->sent.extract(provider_name); !before.empty())
         for (auto key : before.mapped())
@@ -180,6 +186,13 @@ void controller_state::start_exporter(const std::string& provider_name) {
                                          caf::actor_cast<caf::actor_addr>(self));
   if (watching)
     self->send(watching, bind_atom_v, provider_name, entry.actor);
+}
+
+void controller_state::lead() {
+  leads = true;
+  for (auto& [provider_name, entry] : providers)
+    if (entry.binding->setup && !entry.actor && !entry.supervision.waiting)
+      start_exporter(provider_name);
 }
 
 void controller_state::tick(timestamp at) {
@@ -196,7 +209,7 @@ void controller_state::tick(timestamp at) {
   }
   if (watching && synced)
     self->send(watching, tick_atom_v, at);
-  if (reporting && synced) // before, a Provider that has not been listed yet would be called missing
+  if (reporting && synced && leads) // before, a Provider that has not been listed yet would be called missing
     self->send(reporting, tick_atom_v, at);
   if (setup.publish_books && at - books_published >= std::chrono::seconds{1}) {
     books_published = at;
@@ -213,7 +226,9 @@ void controller_state::close_books(const trace_books& of) {
   departed.changes_filtered += of.changes_filtered;
   departed.changes_dropped += of.changes_dropped + of.changes_pending;
   departed.spans_exported += of.spans_exported;
+  departed.spans_dropped += of.spans_dropped;
   departed.spans_late += of.spans_late;
+  departed.spans_faded += of.spans_faded;
   departed.restarts += of.restarts;
 }
 
@@ -236,6 +251,7 @@ controller_actor::behavior_type controller(controller_actor::stateful_pointer<co
   auto& state = self->state;
   state.setup = std::move(setup);
   state.now = state.setup.began;
+  state.leads = state.setup.leads;
   state.watcher_memory_ = std::make_shared<watcher_memory>(state.setup.watching, state.setup.began);
   state.reporter_memory_ = std::make_shared<reporter_memory>();
   auto behavior = state.make_behavior();

@@ -28,6 +28,9 @@ struct controller_setup {
   /// Told of the books once a second of the ticks' time, for metrics; on the actor's thread. Optional.
   std::function<void(controller_books_ptr)> publish_books;
   timestamp began; ///< when watching began
+  /// Without it, everything is followed but nothing exported and no status written until lead_atom comes.
+  bool leads = true;
+  std::size_t spans_remembered = std::size_t{1} << 20; ///< of each Provider, as sent
 };
 
 struct controller_state {
@@ -41,6 +44,7 @@ struct controller_state {
   void report(const trace_status_ptr& status);
   void apply(const provider_binding_ptr& binding);
   void start_exporter(const std::string& provider);
+  void lead();
   void tick(timestamp at);
   void close_books(const trace_books& of);
   controller_books_ptr books() const;
@@ -49,6 +53,7 @@ struct controller_state {
   controller_setup setup;
   timestamp now;
   bool synced = false;
+  bool leads = true;
   timestamp books_published;
 
   struct supervised {

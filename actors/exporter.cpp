@@ -49,9 +49,8 @@ void exporter_state::submit(const producer_actor& from, std::uint64_t number,
   entry.number = number;
   entry.spans = trace->spans.size();
   memory->books.spans_submitted += trace->spans.size();
-  auto fresh = std::make_shared<completed_trace>(*trace);
   std::vector<const completed_trace*> others;
-  std::erase_if(fresh->spans, [&](const span& value) {
+  auto is_known_already = [&](const span& value) {
     if (memory->sent.contains(trace->id, value.id))
       return true;
     auto pending = pending_spans.find(sent_spans::key_of(trace->id, value.id));
@@ -60,7 +59,14 @@ void exporter_state::submit(const producer_actor& from, std::uint64_t number,
     if (std::find(others.begin(), others.end(), pending->second) == others.end())
       others.push_back(pending->second);
     return true;
-  });
+  };
+  // Of most traces nothing is known yet: they are not copied.
+  auto fresh = trace;
+  if (std::any_of(trace->spans.begin(), trace->spans.end(), is_known_already)) {
+    auto rest = std::make_shared<completed_trace>(*trace);
+    std::erase_if(rest->spans, is_known_already);
+    fresh = std::move(rest);
+  }
   memory->books.spans_duplicate += trace->spans.size() - fresh->spans.size();
   for (const auto* other : others)
     waiting[other].push_back(id);

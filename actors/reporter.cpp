@@ -14,7 +14,7 @@ namespace tc::actors {
 status_change compare(const trace_status& written, const trace_status& latest) {
   auto news = [](const trace_status& status) {
     return std::tie(status.uid, status.generation, status.ready, status.stalled, status.reason,
-                    status.message, status.last_trace_id, status.last_export);
+                    status.message, status.last_trace_id, status.last_export, status.delivered);
   };
   auto counts = [](const trace_status& status) {
     const auto& books = status.books;

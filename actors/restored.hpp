@@ -2,6 +2,7 @@
 
 // What an earlier process knew, for the actors that go on from it. Each takes what is its own out of it.
 
+#include "actors/change_table.hpp"
 #include "messages/actors.hpp"
 
 #include <cstdint>
@@ -11,12 +12,14 @@
 
 namespace tc::actors {
 
-/// A trace that was handed out and of which no exporter had reported.
+/// A trace that was handed out and of which no exporter had reported. Its spans stay in the data directory
+/// until an exporter has room for them.
 struct restored_submission {
   std::uint64_t number = 0;
   std::string key; ///< of the change
   bool whole = false;
-  completed_trace_ptr trace;
+  completed_trace_ptr header; ///< without spans
+  trace_summary summary;
 };
 
 /// Of one Trace resource.

@@ -73,7 +73,7 @@ change_report_ptr revision_state::judge(timestamp now) const {
   out->key = setup.key;
   out->observations = ledger.size();
   auto began = setup.stopwatch ? setup.stopwatch() : 0;
-  auto verdict = trace::judge(ledger, setup.key, setup.options, now);
+  auto [verdict, trace] = trace::judge_and_assemble(ledger, setup.key, setup.options, now, setup.progressive);
   out->settled = verdict.settled;
   out->why = word_for(verdict.reason);
   out->wanted = verdict.wanted;
@@ -81,10 +81,9 @@ change_report_ptr revision_state::judge(timestamp now) const {
   out->first_activity = verdict.first_activity;
   out->last_activity = verdict.last_activity;
   if (verdict.settled)
-    out->trace = std::make_shared<completed_trace>(trace::assemble(ledger, setup.key, setup.options));
+    out->trace = std::make_shared<completed_trace>(std::move(*trace));
   else if (setup.progressive)
-    out->trace = std::make_shared<completed_trace>(
-        finished_part(trace::assemble(ledger, setup.key, setup.options), verdict.unsure));
+    out->trace = std::make_shared<completed_trace>(finished_part(std::move(*trace), verdict.unsure));
   if (setup.stopwatch)
     out->assembly_time = duration{setup.stopwatch() - began};
   return out;

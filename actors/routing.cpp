@@ -44,12 +44,11 @@ std::vector<object_id> parents_of(const object_id& id, const object_state& state
       out.push_back(std::move(parent));
   };
   // The labels that the controllers put on what they apply.
-  for (auto [kind, prefix] : {std::pair{"Kustomization", "kustomize.toolkit.fluxcd.io/"},
-                              std::pair{"HelmRelease", "helm.toolkit.fluxcd.io/"}}) {
-    std::string_view name = state.label(std::string{prefix} + "name");
-    std::string_view namespace_name = state.label(std::string{prefix} + "namespace");
+  for (const auto& by : labels_of_appliers) {
+    auto name = state.label(by.name);
+    auto namespace_name = state.label(by.namespace_name);
     if (!name.empty())
-      add({std::string{usual_group(kind)}, kind,
+      add({std::string{by.group}, std::string{by.kind},
            std::string{namespace_name.empty() ? std::string_view{id.namespace_name} : namespace_name},
            std::string{name}});
   }

@@ -5,12 +5,31 @@
 
 #include <caf/actor_cast.hpp>
 #include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <limits>
 #include <mutex>
 #include <unordered_set>
+#include <utility>
 
 namespace tc::actors {
+
+namespace {
+
+/// While so many changes are being judged, what comes waits. A change that has settled gets no more facts;
+/// when verdicts came after a backlog instead, each fact of it would go into all the ledgers that are open.
+constexpr std::size_t most_judged_at_once = 64;
+/// As many where memory is bounded: what was drawn of them waits in this actor's mailbox, where no account
+/// sees it.
+constexpr std::size_t most_judged_in_bounds = 4;
+/// Of the open changes one in so many is closed at a time when memory is short.
+constexpr std::size_t closed_at_once = 16;
+/// So many ticks after the last thing that happened, a Trace without an open change need not be ticked each
+/// time: ten thousand of them took half a core.
+constexpr unsigned ticks_before_rest = 50;
+
+} // namespace
 
 trace_actor::behavior_type trace_state::make_behavior() {
   report_exceptions_as_errors(self);
@@ -18,6 +37,7 @@ trace_actor::behavior_type trace_state::make_behavior() {
     if (keys.count(message.source) != 0) {
       std::lock_guard guard{memory->use};
       on_revision_exit(message.source, message.reason);
+      go_on();
     } else {
       self->quit(message.reason);
     }
@@ -28,20 +48,24 @@ trace_actor::behavior_type trace_state::make_behavior() {
       exporter = exporter_actor{};
       credit = 0;
       std::lock_guard guard{memory->use};
+      wake();
       memory->table.take_back_submissions();
     }
   });
   return {
       [this](report_atom, const delivery_report_ptr& report) {
         std::lock_guard guard{memory->use};
+        wake();
         acknowledge(*report);
       },
       [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) {
         std::lock_guard guard{memory->use};
-        observe(*batch, at);
+        wake();
+        take({batch, at});
       },
       [this](bind_atom, const exporter_actor& to) {
         std::lock_guard guard{memory->use};
+        wake();
         if (exporter == to)
           return;
         exporter = to;
@@ -64,6 +88,7 @@ trace_actor::behavior_type trace_state::make_behavior() {
       },
       [this](unbind_atom, const std::string& reason, const std::string& message) {
         std::lock_guard guard{memory->use};
+        wake();
         exporter = exporter_actor{};
         credit = 0;
         problem_reason = reason;
@@ -73,13 +98,81 @@ trace_actor::behavior_type trace_state::make_behavior() {
       },
       [this](tick_atom, caf::timestamp at) {
         std::lock_guard guard{memory->use};
-        tick(at);
+        take({nullptr, at});
+      },
+      [this](apply_atom, const delivered_spans_ptr& told) {
+        std::lock_guard guard{memory->use};
+        wake();
+        take_delivered(*told);
       },
       [this](report_atom, const change_report_ptr& report) {
         std::lock_guard guard{memory->use};
+        wake();
         conclude(*report);
+        go_on();
+        ask_for_tick();
+      },
+      [this](read_atom, std::uint64_t number, const completed_trace_ptr& trace) {
+        std::lock_guard guard{memory->use};
+        wake();
+        take_read(number, trace);
       },
   };
+}
+
+void trace_state::take(input next) {
+  held_back.push_back(std::move(next));
+  go_on();
+}
+
+bool trace_state::bounded() const {
+  return memory->ledger && memory->ledger->limit() != 0;
+}
+
+std::size_t trace_state::most_judged() const {
+  return bounded() ? most_judged_in_bounds : most_judged_at_once;
+}
+
+/// Those that are due and could not be judged with the others.
+void trace_state::judge_more() {
+  if (bounded())
+    judge_due();
+}
+
+void trace_state::go_on() {
+  while (!held_back.empty() && memory->table.judging() < most_judged()) {
+    auto next = std::move(held_back.front());
+    held_back.pop_front();
+    handle(next);
+  }
+}
+
+void trace_state::handle(const input& next) {
+  if (next.batch)
+    observe(*next.batch, next.at);
+  else
+    tick(next.at);
+  ask_for_tick();
+}
+
+void trace_state::wake() {
+  idle_ticks = 0;
+  memory->asleep = false;
+}
+
+/// A change is judged when it is due and not at the next tick, which may be nearly the tenth of a second
+/// later.
+void trace_state::ask_for_tick() const {
+  auto next = memory->wakes ? memory->table.next_due() : std::nullopt;
+  if (next && *next > memory->now) // what is due already waits for something else
+    memory->wakes->ask(*next);
+}
+
+void trace_state::rest() {
+  auto idle = revisions.empty() && held_back.empty() && !memory->table.waits_for_time() &&
+              memory->table.live() == 0 && memory->table.submissions_waiting() == 0;
+  idle_ticks = idle ? idle_ticks + 1 : 0;
+  memory->asleep = idle_ticks > ticks_before_rest;
 }
 
 void trace_state::observe(const observation_batch& batch, timestamp at) {
@@ -93,7 +186,7 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
       auto [entry, opened] = memory->table.open(key);
       if (opened) {
         entry->opened_at = fact->initial ? timestamp{} : std::min(at, fact->received_at);
-        entry->evidence = memory->estate.evidence(key); // with this fact
+        memory->table.seed(*entry, memory->estate.evidence(key)); // with this fact
         start_revision(*entry);
       } else {
         entry->evidence.push_back(fact);
@@ -114,10 +207,9 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
     for (const auto& fact : entry->evidence)
       known.insert(fact.get());
     for (auto& fact : memory->estate.evidence(key))
-      if (known.insert(fact.get()).second)
+      if (!change_table::is_packed(*entry, *fact) && known.insert(fact.get()).second)
         entry->evidence.push_back(std::move(fact));
-    auto& list = news[key];
-    list = std::make_shared<observation_batch>(entry->evidence);
+    news[key] = std::make_shared<observation_batch>(entry->evidence);
     memory->table.note_news(*entry, at, memory->spec.settle_after);
   }
   while (memory->table.live() > memory->max_live_changes) {
@@ -133,9 +225,18 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
   for (auto& [key, list] : news)
     if (auto found = revisions.find(key); found != revisions.end())
       self->send(found->second, observe_atom_v, observation_batch_ptr{std::move(list)});
+  pack_facts();
 }
 
-void trace_state::start_revision(change_entry& entry) {
+bool trace_state::start_revision(change_entry& entry) {
+  auto evidence = memory->table.evidence_of(entry);
+  if (!evidence) {
+    memory->estate.forget(entry.key);
+    note_loss("what an open change knew cannot be read back from the data directory");
+    memory->table.lose(entry);
+    tell_moves();
+    return false;
+  }
   revision_setup setup;
   setup.key = entry.key;
   setup.options = memory->options;
@@ -144,8 +245,9 @@ void trace_state::start_revision(change_entry& entry) {
   auto child = self->spawn<caf::linked>(revision, std::move(setup));
   keys.emplace(child.address(), entry.key);
   self->send(child, observe_atom_v,
-             observation_batch_ptr{std::make_shared<observation_batch>(entry.evidence)});
+             observation_batch_ptr{std::make_shared<observation_batch>(std::move(*evidence))});
   revisions[entry.key] = std::move(child);
+  return true;
 }
 
 void trace_state::stop_revision(const std::string& key) {
@@ -164,7 +266,7 @@ void trace_state::on_revision_exit(const caf::actor_addr& who, const caf::error&
   auto* entry = memory->table.find(key);
   if (entry == nullptr)
     return;
-  auto ledger = entry->evidence; // dropping the change clears it
+  auto ledger = memory->table.evidence_of(*entry).value_or(entry->evidence); // dropping the change clears it
   auto dropped = memory->table.crashed(key, memory->now);
   if (events->revision_crashed)
     events->revision_crashed(memory->spec, key, text_of(reason), dropped, ledger);
@@ -176,9 +278,10 @@ void trace_state::tick(timestamp at) {
   for (const auto& key : memory->table.take_restarts(at))
     if (auto* entry = memory->table.find(key))
       start_revision(*entry);
-  for (const auto& key : memory->table.take_due(at))
-    if (auto found = revisions.find(key); found != revisions.end())
-      self->send(found->second, judge_atom_v, at);
+  release_memory();
+  pack_facts();
+  close_early();
+  judge_due();
   for (const auto& key : memory->table.forget_old(at)) {
     memory->estate.forget(key);
     stop_revision(key);
@@ -186,23 +289,147 @@ void trace_state::tick(timestamp at) {
   submit_waiting();
   publish_status();
   tell_progress();
+  rest();
+}
+
+void trace_state::judge_due() {
+  const auto& ledger = memory->ledger;
+  // Without room a change that would settle stays open: what it knows takes less than what is drawn of it.
+  if (ledger && ledger->is_full())
+    return;
+  auto most = bounded() ? most_judged() : std::numeric_limits<std::size_t>::max();
+  for (const auto& key : memory->table.take_due(memory->now, most))
+    judge(key, memory->now);
+}
+
+bool trace_state::judge(const std::string& key, timestamp at) {
+  auto found = revisions.find(key);
+  if (found == revisions.end()) {
+    auto* entry = memory->table.find(key);
+    if (entry == nullptr || entry->packed.empty() || !start_revision(*entry))
+      return false;
+    found = revisions.find(key);
+  }
+  self->send(found->second, judge_atom_v, at);
+  return true;
+}
+
+/// What open changes know leaves memory while observations take too much of it, until it is judged.
+void trace_state::pack_facts() {
+  auto bytes = memory->ledger ? memory->ledger->to_pack() : 0;
+  if (bytes == 0)
+    return;
+  for (const auto& key : memory->table.pack_quietest(bytes, memory->now))
+    stop_revision(key);
+}
+
+/// What may not stay in memory goes to the disk; where there is none, or it does not work, it is given up.
+void trace_state::release_memory() {
+  const auto& ledger = memory->ledger;
+  if (!ledger)
+    return;
+  auto disk = static_cast<bool>(events->let_go);
+  if (disk)
+    for (auto number : ledger->to_spill(memory->spec.uid)) {
+      auto went = events->let_go(memory->spec, number);
+      if (went == let_go_result::gone)
+        memory->table.spill(number);
+      disk = disk && went != let_go_result::impossible;
+    }
+  if (disk)
+    return;
+  auto lost = ledger->to_drop(memory->spec.uid);
+  if (!lost.empty())
+    note_loss("traces that wait for their backend are dropped, the oldest first");
+  for (auto number : lost)
+    give_up(number, "memory_limit");
+}
+
+void trace_state::close_early() {
+  const auto& ledger = memory->ledger;
+  auto shortage = ledger ? ledger->shortage() : 0;
+  if (shortage == 0 || shortage == std::exchange(shortage_seen, shortage))
+    return;
+  auto quietest = memory->table.close_quietest(closed_at_once);
+  for (const auto& key : quietest) {
+    if (!judge(key, memory->now + memory->spec.timeout + change_table::longest_lag))
+      continue;
+    if (events->closed_early)
+      events->closed_early(memory->spec, key);
+  }
+  if (!quietest.empty())
+    note_loss("open changes are settled before their time, the quietest first");
+}
+
+void trace_state::give_up(std::uint64_t number, const std::string& reason) {
+  auto lost = memory->table.drop_submission(number, reason);
+  if (!lost)
+    return;
+  if (events->finished)
+    events->finished(memory->spec, number);
+  if (events->given_up)
+    events->given_up(memory->spec, *lost, reason);
+  tell_moves();
+  // Without the trace that has the root its additions would hang in the air.
+  if (!lost->trace->addition)
+    for (auto addition : memory->table.waiting_of(lost->key))
+      give_up(addition, reason);
+}
+
+void trace_state::note_loss(const std::string& what) {
+  if (memory->ledger->note_loss(memory->now) && events->short_of_memory)
+    events->short_of_memory(memory->spec, *memory->ledger, what);
 }
 
 void trace_state::conclude(const change_report& report) {
+  const auto* entry = memory->table.find(report.key);
+  auto closed = entry != nullptr && entry->closing;
   auto action = memory->table.conclude(report, memory->spec, memory->settled_before, memory->now);
-  if (events->concluded)
-    events->concluded(memory->spec, {&report, action});
+  if (events->concluded) {
+    const auto* fresh = action == settle_action::submit ? memory->table.latest_submission() : nullptr;
+    auto first = fresh != nullptr && fresh->trace && !fresh->trace->addition;
+    events->concluded(memory->spec, {&report, action, closed, first ? fresh->kept_by : std::string{}});
+  }
   tell_moves();
   // Whatever is handed out is kept as a submission; evidence that comes later opens the change again.
   if (report.settled && memory->table.retire_if_quiet(report.key)) {
     memory->estate.forget(report.key);
     stop_revision(report.key);
+  } else if (const auto* open = memory->table.find(report.key); open != nullptr && !open->packed.empty()) {
+    stop_revision(report.key); // it was unpacked for this verdict
   }
-  if (action != settle_action::submit)
+  if (action != settle_action::submit) {
+    judge_more();
     return;
+  }
   if (events->handed_out)
     events->handed_out(memory->spec, *memory->table.latest_submission());
+  if (memory->elsewhere.size() > 0)
+    settle_elsewhere({}, memory->table.latest_submission()->number);
   submit_waiting();
+  release_memory();
+  judge_more();
+}
+
+void trace_state::take_delivered(const delivered_spans& told) {
+  for (const auto& part : told.traces) {
+    memory->delivered.add(part); // the next one to take over is to know it too
+    for (const auto& id : part.spans)
+      memory->elsewhere.add(part.id, id);
+  }
+  memory->exported_until = std::max(memory->exported_until, told.until);
+  // A fact may be on its way here still, so the last minute before that time is judged by the list alone.
+  settle_elsewhere(is_known(told.until) ? told.until - change_table::longest_lag : timestamp{}, 0);
+}
+
+void trace_state::settle_elsewhere(timestamp quiet_before, std::uint64_t first) {
+  auto delivered = [this](const trace_id& trace, const span_id& id) {
+    return memory->elsewhere.contains(trace, id);
+  };
+  for (const auto& done : memory->table.settle_elsewhere(delivered, quiet_before, first))
+    if (events->finished)
+      events->finished(memory->spec, done.number);
+  tell_moves();
 }
 
 void trace_state::submit_waiting() {
@@ -210,7 +437,48 @@ void trace_state::submit_waiting() {
     auto* next = memory->table.next_to_submit();
     if (next == nullptr)
       return;
-    self->send(exporter, submit_atom_v, next->number, next->trace);
+    if (next->spilled)
+      read_back(*next);
+    else
+      self->send(exporter, submit_atom_v, next->number, next->trace);
+  }
+}
+
+/// Its credit is taken already; it is submitted when the answer comes.
+void trace_state::read_back(submission& what) {
+  if (std::exchange(what.reading, true))
+    return; // asked for before its exporter was replaced
+  auto me = caf::actor_cast<caf::actor_addr>(self);
+  events->read_back(memory->spec, what.number, [me, number = what.number](completed_trace_ptr trace) {
+    if (auto to = caf::actor_cast<trace_actor>(me))
+      caf::anon_send(to, read_atom_v, number, std::move(trace));
+  });
+}
+
+void trace_state::take_read(std::uint64_t number, const completed_trace_ptr& trace) {
+  auto* what = memory->table.read_back(number, trace);
+  if (what == nullptr)
+    return;
+  auto wanted = what->under_way && exporter;
+  if (!trace) {
+    credit += wanted ? 1 : 0;
+    give_up(number, "store_lost");
+    submit_waiting();
+  } else if (wanted) {
+    if (memory->elsewhere.size() > 0) {
+      what->under_way = false;
+      settle_elsewhere({}, number);
+      what = memory->table.find_submission(number);
+      if (what == nullptr) {
+        ++credit;
+        submit_waiting();
+        return;
+      }
+      what->under_way = true;
+    }
+    self->send(exporter, submit_atom_v, number, what->trace);
+  } else {
+    release_memory(); // its exporter is gone meanwhile
   }
 }
 
@@ -221,6 +489,12 @@ void trace_state::acknowledge(const delivery_report& report) {
   ++credit;
   if (events->finished)
     events->finished(memory->spec, done->number);
+  if (memory->tells_delivered) {
+    delivered_trace part{done->trace->id, {}};
+    for (const auto& value : done->trace->spans)
+      part.spans.push_back(value.id);
+    memory->delivered.add(part);
+  }
   if (report.delivered) {
     memory->last_trace_id = done->trace->id.to_hex();
     memory->last_revision = done->trace->revision;
@@ -281,6 +555,7 @@ void trace_state::publish_status() {
   }
   status.books = memory->table.books();
   status.books.traces_waiting = memory->table.submissions_waiting();
+  status.books.traces_spilled = memory->table.submissions_spilled();
   if (!exporter && !problem.empty())
     status.books.traces_stranded = status.books.traces_waiting;
   status.last_trace_id = memory->last_trace_id;
@@ -289,6 +564,8 @@ void trace_state::publish_status() {
   status.last_export = memory->last_export;
   status.last_refusal = memory->last_refusal;
   status.exported_until = memory->exported_until;
+  if (memory->tells_delivered)
+    status.delivered = memory->delivered.latest();
   if (ever_published && status == published)
     return;
   if (auto to = caf::actor_cast<watcher_actor>(owner)) {
@@ -309,7 +586,8 @@ trace_actor::behavior_type trace(trace_actor::stateful_pointer<trace_state> self
   std::lock_guard guard{state.memory->use};
   // A successor finds open changes: their revision actors died with the predecessor.
   for (const auto& key : state.memory->table.open_keys())
-    state.start_revision(*state.memory->table.find(key));
+    if (auto* entry = state.memory->table.find(key); entry->packed.empty())
+      state.start_revision(*entry);
   state.memory->table.take_back_submissions();
   state.memory->table.recover();
   return behavior;

@@ -100,6 +100,16 @@ void virtual_system::apply(provider_binding_ptr binding) {
   impl_->run();
 }
 
+void virtual_system::apply(delivered_spans_ptr told) {
+  impl_->self->send(impl_->root, apply_atom_v, std::move(told));
+  impl_->run();
+}
+
+void virtual_system::lead() {
+  impl_->self->send(impl_->root, lead_atom_v);
+  impl_->run();
+}
+
 void virtual_system::observe(observation_ptr fact, timestamp at) {
   advance(at);
   auto batch = std::make_shared<observation_batch>();
@@ -109,18 +119,21 @@ void virtual_system::observe(observation_ptr fact, timestamp at) {
 }
 
 void virtual_system::advance(timestamp at) {
-  while (impl_->now + impl_->tick <= at) {
-    impl_->now += impl_->tick;
-    impl_->self->send(impl_->root, tick_atom_v, impl_->now);
-    impl_->run();
-  }
+  while (impl_->now + impl_->tick <= at)
+    tick(impl_->now + impl_->tick);
+}
+
+void virtual_system::tick(timestamp at) {
+  impl_->now = at;
+  impl_->self->send(impl_->root, tick_atom_v, at);
+  impl_->run();
 }
 
 bool virtual_system::settle(duration limit) {
   auto end = impl_->now + limit;
   auto open = [](const controller_books& books) {
     for (const auto& [name, trace] : books.traces)
-      if (trace.changes_pending > 0)
+      if (trace.changes_pending + trace.changes_reopened > 0)
         return true;
     for (const auto& [name, exporter] : books.exporters)
       if (exporter.spans_pending > 0)

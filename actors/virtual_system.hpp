@@ -32,11 +32,16 @@ public:
   /// The process is about to end.
   void drain();
   void apply(provider_binding_ptr binding);
+  void apply(delivered_spans_ptr told);
+  /// From now on it exports and reports; where the setup says that it does not from the start.
+  void lead();
 
   /// Lets time pass until `at`, then hands the observation in.
   void observe(observation_ptr fact, timestamp at);
   /// Lets time pass until `at`: ticks on the way.
   void advance(timestamp at);
+  /// A tick out of turn.
+  void tick(timestamp at);
   /// Lets time pass until every change has settled and is delivered or dropped. Returns whether that was so
   /// before `limit` had passed.
   bool settle(duration limit);

@@ -15,6 +15,9 @@ namespace tc::actors {
 
 namespace {
 
+/// A Trace at rest gets one tick in so many.
+constexpr std::size_t ticks_at_rest = 100;
+
 std::string provider_of(const trace_resource& spec) {
   return spec.namespace_name + '/' + spec.provider_name;
 }
@@ -39,6 +42,7 @@ watcher_actor::behavior_type watcher_state::make_behavior() {
   return {
       [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) { observe(*batch, at); },
       [this](apply_atom, const trace_resource_ptr& spec) { apply(spec); },
+      [this](apply_atom, const delivered_spans_ptr& told) { apply(told); },
       [this](remove_atom, const std::string& uid) { remove(uid); },
       [this](bind_atom, const std::string& provider_name, const exporter_actor& exporter) {
         providers[provider_name] = {exporter, {}, {}};
@@ -104,7 +108,7 @@ void watcher_state::observe(const observation_batch& batch, timestamp at) {
       continue;
     // An actor that waits for its restart is told everything retained when it starts.
     if (auto actor = actors.find(uid->second); actor != actors.end())
-      self->send(actor->second, observe_atom_v, observation_batch_ptr{std::move(list)}, at);
+      self->send(actor->second, observe_atom_v, backlog::counted(memory->setup.waiting, std::move(list)), at);
   }
 }
 
@@ -136,6 +140,15 @@ void watcher_state::apply(const trace_resource_ptr& spec) {
     begin(what);
 }
 
+void watcher_state::apply(const delivered_spans_ptr& told) {
+  auto found = memory->traces.find(told->uid);
+  if (found == memory->traces.end())
+    return;
+  found->second.elsewhere = told;
+  if (auto actor = actors.find(told->uid); actor != actors.end())
+    self->send(actor->second, apply_atom_v, told);
+}
+
 void watcher_state::begin(followed_trace& what) {
   const auto& spec = what.spec;
   if (spec->suspend)
@@ -161,6 +174,7 @@ void watcher_state::begin(followed_trace& what) {
       }
     }
   auto options = trace::assembly_options::from(*spec, memory->setup.cluster_name);
+  options.messages_only = memory->setup.messages_only;
   options.message_filter = std::move(*filter);
   std::vector<restored_submission> submitted;
   if (memory->setup.restored)
@@ -170,10 +184,16 @@ void watcher_state::begin(followed_trace& what) {
         what.since = std::max(known.settled_before + memory->setup.backfill, known.settled_until);
       submitted = std::move(before.mapped().submissions);
     }
-  auto fresh = std::make_shared<trace_memory>(*spec, std::move(options), what.since - memory->setup.backfill);
+  auto fresh = std::make_shared<trace_memory>(*spec, std::move(options), what.since - memory->setup.backfill,
+                                              memory->setup.remembered);
   fresh->max_live_changes = memory->setup.max_live_changes;
+  fresh->tells_delivered = memory->setup.tells_delivered;
+  fresh->ledger = memory->setup.ledger;
+  fresh->wakes = memory->setup.wakes;
+  fresh->table.charge_to(memory->setup.ledger, spec->uid);
   for (auto& each : submitted)
-    fresh->table.restore({each.number, std::move(each.key), std::move(each.trace), false, each.whole});
+    fresh->table.restore({each.number, std::move(each.key), std::move(each.header), false, each.whole, true},
+                         each.summary);
   if (what.memory)
     fresh->take_over(*what.memory); // what settled and waits is not lost by an edit, nor sent again
   what.memory = std::move(fresh);
@@ -188,7 +208,10 @@ void watcher_state::start(followed_trace& what, observation_batch seed) {
   uids.emplace(child.address(), uid);
   subscribers[what.subscriber] = uid;
   what.waiting_for_restart = false;
+  what.memory->asleep = false;
   actors[uid] = child;
+  if (what.elsewhere)
+    self->send(child, apply_atom_v, what.elsewhere);
   if (!seed.empty())
     self->send(child, observe_atom_v,
                observation_batch_ptr{std::make_shared<observation_batch>(std::move(seed))}, memory->now);
@@ -238,8 +261,12 @@ void watcher_state::tick(timestamp at) {
   for (auto& [uid, what] : memory->traces)
     if (what.waiting_for_restart && what.subscriber != 0 && what.restarts.due(at))
       start(what, memory->routes.retained_for(what.subscriber));
-  for (auto& [uid, actor] : actors)
-    self->send(actor, tick_atom_v, at);
+  // Those at rest in turns, so that no tick has them all.
+  auto turn = ++ticks;
+  for (auto& [uid, what] : memory->traces)
+    if (++turn % ticks_at_rest == 0 || (what.memory && !what.memory->asleep))
+      if (auto found = actors.find(uid); found != actors.end())
+        self->send(found->second, tick_atom_v, at);
   if (auto to = caf::actor_cast<controller_actor>(owner))
     self->send(to, books_atom_v, memory->observations, memory->unrouted, memory->restarts);
 }

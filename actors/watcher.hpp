@@ -8,6 +8,7 @@
 #include "actors/routing.hpp"
 #include "actors/trace.hpp"
 #include "messages/actors.hpp"
+#include "messages/backlog.hpp"
 
 #include <caf/actor_addr.hpp>
 
@@ -25,7 +26,17 @@ struct watcher_setup {
   /// A Trace may only name a Provider of its own namespace in any case; with this, only objects of it too.
   bool no_cross_namespace_refs = false;
   std::size_t max_live_changes = 10'000; ///< per Trace
-  std::size_t max_recent = 4096;         ///< observations remembered for Traces that become interested later
+  /// No object's states come, as in a recording of Events alone. Never of a cluster: there they may come yet.
+  bool messages_only = false;
+  bool tells_delivered = false;    ///< the status of a Trace tells what was delivered: another may take over
+  std::size_t max_recent = 4096;   ///< observations remembered for Traces that become interested later
+  trace::estate_limits remembered; ///< by each Trace
+  /// Counts what is handed in and has not been worked off; null: nobody asks.
+  std::shared_ptr<backlog> waiting;
+  /// Asked for a tick when a change is due between two of them; null for none.
+  std::shared_ptr<alarm> wakes;
+  /// Bounds what waits in memory; null for nothing.
+  std::shared_ptr<memory_ledger> ledger;
   /// What an earlier process knew; null for nothing. Its observations are sent before the first lists.
   std::shared_ptr<restored_state> restored;
 };
@@ -39,6 +50,7 @@ struct followed_trace {
   bool waiting_for_restart = false;
   bool ending = false; ///< its actor was asked to end, for a new spec; its memory is handed on when it has
   timestamp since;     ///< when it was first followed
+  delivered_spans_ptr elsewhere; ///< what another process last told of it; null for nothing
 };
 
 /// What a watcher knows, kept by its supervisor.
@@ -65,6 +77,7 @@ struct watcher_state {
   watcher_actor::behavior_type make_behavior();
   void observe(const observation_batch& batch, timestamp at);
   void apply(const trace_resource_ptr& spec);
+  void apply(const delivered_spans_ptr& told);
   void remove(const std::string& uid);
   /// Returns whether it was one of the trace actors.
   bool on_end_of(const caf::actor_addr& who, const caf::error& reason);
@@ -91,6 +104,7 @@ struct watcher_state {
   std::unordered_map<caf::actor_addr, std::string> uids;
   std::unordered_map<routing::subscriber, std::string> subscribers;
   std::vector<routing::delivery> deliveries; ///< reused between batches
+  std::size_t ticks = 0;
 };
 
 watcher_actor::behavior_type watcher(watcher_actor::stateful_pointer<watcher_state> self,

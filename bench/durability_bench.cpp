@@ -4,6 +4,7 @@
 // usage: durability_bench [COPIES] [FOLDER]
 
 #include "actors/virtual_system.hpp"
+#include "bench/everything_traced.hpp"
 #include "bench/multiplied_recording.hpp"
 #include "export/otlp_encoder.hpp"
 #include "kube/decode/decode.hpp"
@@ -84,17 +85,7 @@ cost run(std::size_t copies, store::journal* journal) {
   actors::virtual_system system(std::move(setup));
   exporter->sink =
       std::make_shared<exporting::null_sink>(std::make_shared<exporting::otlp_protobuf_encoder>());
-  exporter->random = [] { return 0.5; };
-  auto binding = std::make_shared<provider_binding>();
-  binding->namespace_name = "bench";
-  binding->name = "sink";
-  binding->setup = exporter;
-  system.apply(std::move(binding));
-  trace_resource everything;
-  everything.namespace_name = "bench";
-  everything.name = everything.uid = "bench";
-  everything.provider_name = "sink";
-  system.apply(std::make_shared<trace_resource>(everything));
+  bench::trace_everything(system, exporter);
 
   kube::decoder decoder;
   cost out;

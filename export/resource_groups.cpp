@@ -39,13 +39,21 @@ resource_groups::resource_groups(std::span<const completed_trace_ptr> traces,
       sets.push_back(&trace->resource_attributes);
     auto& groups_of_trace = assigned_.emplace_back();
     groups_of_trace.reserve(trace->spans.size());
+    // And a trace has few services: looking through them is faster than the map.
+    std::vector<std::pair<std::string_view, std::uint32_t>> services;
     for (const auto& span : trace->spans) {
       auto service = span.service.empty() ? default_service : std::string_view{span.service};
-      auto [position, added] = known.try_emplace({set, service}, static_cast<std::uint32_t>(groups_.size()));
-      if (added)
-        groups_.push_back(
-            {std::string{service}, resource_attributes(service, trace->resource_attributes, options)});
-      groups_of_trace.push_back(position->second);
+      auto seen = std::find_if(services.begin(), services.end(),
+                               [&](const auto& one) { return one.first == service; });
+      if (seen == services.end()) {
+        auto [position, added] =
+            known.try_emplace({set, service}, static_cast<std::uint32_t>(groups_.size()));
+        if (added)
+          groups_.push_back(
+              {std::string{service}, resource_attributes(service, trace->resource_attributes, options)});
+        seen = services.insert(services.end(), {service, position->second});
+      }
+      groups_of_trace.push_back(seen->second);
     }
   }
 }

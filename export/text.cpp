@@ -43,6 +43,34 @@ std::size_t sequence_length(std::string_view text, std::size_t pos) {
   return length;
 }
 
+/// Nearly all text is, and short: eight bytes at a time, the last eight once more rather than one by one.
+bool is_ascii(std::string_view text) {
+  constexpr std::uint64_t high_bits = 0x8080808080808080;
+  std::uint64_t all = 0;
+  std::uint64_t word = 0;
+  if (text.size() < sizeof word) {
+    for (char c : text)
+      all |= static_cast<std::uint8_t>(c);
+    return (all & high_bits) == 0;
+  }
+  for (std::size_t pos = 0; pos + sizeof word <= text.size(); pos += sizeof word) {
+    std::memcpy(&word, text.data() + pos, sizeof word);
+    all |= word;
+  }
+  std::memcpy(&word, text.data() + text.size() - sizeof word, sizeof word);
+  return ((all | word) & high_bits) == 0;
+}
+
+bool is_well_formed(std::string_view text) {
+  for (std::size_t pos = 0; pos < text.size();) {
+    auto length = sequence_length(text, pos);
+    if (length == 0)
+      return false;
+    pos += length;
+  }
+  return true;
+}
+
 int hex_value(char c) {
   if (c >= '0' && c <= '9')
     return c - '0';
@@ -56,21 +84,7 @@ int hex_value(char c) {
 } // namespace
 
 bool is_valid_utf8(std::string_view text) {
-  for (std::size_t pos = 0; pos < text.size();) {
-    // Nearly all text is ASCII: eight bytes at a time.
-    if (std::uint64_t word; pos + sizeof word <= text.size()) {
-      std::memcpy(&word, text.data() + pos, sizeof word);
-      if ((word & 0x8080808080808080) == 0) {
-        pos += sizeof word;
-        continue;
-      }
-    }
-    auto length = sequence_length(text, pos);
-    if (length == 0)
-      return false;
-    pos += length;
-  }
-  return true;
+  return is_ascii(text) || is_well_formed(text);
 }
 
 std::string to_valid_utf8(std::string_view text) {

@@ -107,6 +107,13 @@ void api_client::create(const resource_ref& resource, std::string_view namespace
        std::move(object_json), "application/json", std::move(done));
 }
 
+void api_client::replace(const resource_ref& resource, std::string_view namespace_name, std::string_view name,
+                         std::string object_json, api_callback done) {
+  send("PUT",
+       object_path(resource, namespace_name, name) + "?fieldManager=" + url_encode(impl_->field_manager),
+       std::move(object_json), "application/json", std::move(done));
+}
+
 void api_client::patch_status(const resource_ref& resource, std::string_view namespace_name,
                               std::string_view name, std::string json_patch, api_callback done) {
   send("PATCH",

@@ -1,8 +1,8 @@
 #pragma once
 
-// Single requests to the API server: read an object, patch a status, create an object, read a Secret by its
-// name. Watching is reflector.hpp's. Nothing is repeated here except once after a 401, with renewed
-// credentials: what a failure means is for the caller to decide.
+// Single requests to the API server: read an object, patch a status, create or replace an object, read a
+// Secret by its name. Watching is reflector.hpp's. Nothing is repeated here except once after a 401, with
+// renewed credentials: what a failure means is for the caller to decide.
 
 #include "kube/api_error.hpp"
 #include "kube/cluster.hpp"
@@ -40,6 +40,11 @@ public:
   /// Creates an object.
   void create(const resource_ref& resource, std::string_view namespace_name, std::string object_json,
               api_callback done);
+
+  /// Puts an object in the place of the one whose metadata.resourceVersion it has. If that has been changed
+  /// meanwhile, nothing is, and the failure is `conflict`.
+  void replace(const resource_ref& resource, std::string_view namespace_name, std::string_view name,
+               std::string object_json, api_callback done);
 
   /// Patches the status subresource with a JSON Patch (RFC 6902): the only kind that can refuse another
   /// object of the same name, with a "test" of /metadata/uid. A failed test is `invalid`, HTTP 422.

@@ -20,6 +20,8 @@ struct reflector_context {
   discovery& versions;
   reflector_sink& sink;
   std::function<timestamp()> clock; ///< wall clock
+  /// Whether the sink can take more: else the API server is made to wait. Optional.
+  std::function<bool()> may_read = {};
 };
 
 class reflector {

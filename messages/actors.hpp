@@ -65,12 +65,32 @@ struct trace_books {
   std::uint64_t changes_pending = 0; ///< open, settled and waiting for credit, or unacknowledged
   std::uint64_t traces_waiting = 0;  ///< settled, and without an answer of the backend yet
   std::uint64_t traces_stranded = 0; ///< those of them that have no usable Provider
+  std::uint64_t traces_spilled = 0;  ///< those of them whose spans are in the data directory only
   std::uint64_t spans_exported = 0;
-  std::uint64_t spans_late = 0; ///< already sent, and different by later evidence
-  std::uint64_t restarts = 0;   ///< of revision actors
+  std::uint64_t spans_dropped = 0;    ///< of traces that were given up before an exporter took them
+  std::uint64_t changes_reopened = 0; ///< open once more, by later evidence; their fate is among the others
+  std::uint64_t spans_late = 0;       ///< already sent, and different by later evidence
+  std::uint64_t spans_faded = 0; ///< already sent, and different since evidence of the change was let go of
+  std::uint64_t restarts = 0;    ///< of revision actors
 
   bool operator==(const trace_books&) const = default;
 };
+
+/// Spans of one trace that a backend has, or has refused for good.
+struct delivered_trace {
+  trace_id id;
+  std::vector<span_id> spans;
+
+  bool operator==(const delivered_trace&) const = default;
+};
+
+/// What the status of a Trace says of the deliveries of another process.
+struct delivered_spans {
+  std::string uid; ///< of the Trace
+  std::vector<delivered_trace> traces;
+  timestamp until; ///< status.exportedUntil: what was quiet before has its fate; unknown when not given
+};
+using delivered_spans_ptr = std::shared_ptr<const delivered_spans>;
 
 /// What the status of a Trace resource should say.
 struct trace_status {
@@ -92,6 +112,8 @@ struct trace_status {
   std::string last_refusal;
   /// What was quiet before needs no export by a later process; unknown before the first export.
   timestamp exported_until;
+  /// The latest deliveries, oldest first, for a process that takes over; null where none is expected.
+  std::shared_ptr<const std::vector<delivered_trace>> delivered;
 
   bool operator==(const trace_status&) const = default;
 };
@@ -165,6 +187,8 @@ CAF_ADD_ATOM(trace_controller, tc, sent_atom, "sent")
 CAF_ADD_ATOM(trace_controller, tc, books_atom, "books")
 CAF_ADD_ATOM(trace_controller, tc, status_atom, "status")
 CAF_ADD_ATOM(trace_controller, tc, drain_atom, "drain")
+CAF_ADD_ATOM(trace_controller, tc, lead_atom, "lead")
+CAF_ADD_ATOM(trace_controller, tc, read_atom, "read")
 
 CAF_END_TYPE_ID_BLOCK(trace_controller)
 
@@ -175,6 +199,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::trace_resource_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::delivery_report_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::change_report_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::trace_status_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::delivered_spans_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::controller_books_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::send_result_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::exporter_setup_ptr)
@@ -229,13 +254,19 @@ using trace_actor = producer_actor::extend<
     caf::reacts_to<unbind_atom, std::string, std::string>,
     // Time: what is due is judged.
     caf::reacts_to<tick_atom, caf::timestamp>,
+    // What another process has delivered is not handed out.
+    caf::reacts_to<apply_atom, delivered_spans_ptr>,
     // From a revision actor.
-    caf::reacts_to<report_atom, change_report_ptr>>;
+    caf::reacts_to<report_atom, change_report_ptr>,
+    // The submission of that number was read back from the data directory; null when it cannot be.
+    caf::reacts_to<read_atom, std::uint64_t, completed_trace_ptr>>;
 
 /// Fans observations out to the trace actors that select them, and supervises those.
 using watcher_actor = caf::typed_actor<caf::reacts_to<observe_atom, observation_batch_ptr, caf::timestamp>,
                                        // A Trace resource is new or changed.
                                        caf::reacts_to<apply_atom, trace_resource_ptr>,
+                                       // What another process has delivered of a Trace.
+                                       caf::reacts_to<apply_atom, delivered_spans_ptr>,
                                        // A Trace resource is gone; its UID.
                                        caf::reacts_to<remove_atom, std::string>,
                                        // The Provider of that "namespace/name" has an exporter.
@@ -263,6 +294,10 @@ using controller_actor =
                      caf::reacts_to<apply_atom, trace_resource_ptr>, caf::reacts_to<remove_atom, std::string>,
                      // A Provider is new, changed, gone, or cannot be used.
                      caf::reacts_to<apply_atom, provider_binding_ptr>,
+                     // What another process has delivered of a Trace.
+                     caf::reacts_to<apply_atom, delivered_spans_ptr>,
+                     // This process leads: from now on it exports and writes statuses.
+                     caf::reacts_to<lead_atom>,
                      // The first lists are complete: from now on, what is quiet may settle.
                      caf::reacts_to<synced_atom>, caf::reacts_to<tick_atom, caf::timestamp>,
                      // The process ends: the latest statuses are written without waiting.

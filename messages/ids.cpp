@@ -1,9 +1,11 @@
 #include "messages/ids.hpp"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <new>
 
 namespace tc {
 
@@ -87,8 +89,16 @@ std::optional<span_id> span_id::from_hex(std::string_view text) {
 }
 
 std::array<std::uint8_t, 32> sha256(std::string_view text) {
+  // OpenSSL's one call for all looks the algorithm up each time, which costs more than the hash of a short
+  // text.
+  static const auto* algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(),
+                                                                               &EVP_MD_CTX_free};
   std::array<std::uint8_t, 32> out{};
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data());
+  if (EVP_DigestInit_ex2(context.get(), algorithm, nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), text.data(), text.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), out.data(), nullptr) != 1)
+    throw std::bad_alloc{}; // nothing else can fail
   return out;
 }
 
@@ -99,12 +109,10 @@ std::string object_id::to_string() const {
 } // namespace tc
 
 std::size_t std::hash<tc::object_id>::operator()(const tc::object_id& x) const noexcept {
+  // Name and namespace tell nearly all objects apart.
   std::hash<std::string_view> hasher;
-  std::size_t out = hasher(x.name);
-  for (std::string_view part :
-       {std::string_view{x.namespace_name}, std::string_view{x.kind}, std::string_view{x.group}})
-    out = out * 1099511628211ULL ^ hasher(part);
-  return out;
+  return (hasher(x.name) * 1099511628211ULL ^ hasher(x.namespace_name)) * 1099511628211ULL +
+         x.kind.size() * 31 + static_cast<unsigned char>(x.kind.empty() ? 0 : x.kind[0]);
 }
 
 std::size_t std::hash<tc::trace_id>::operator()(const tc::trace_id& x) const noexcept {

@@ -3,6 +3,7 @@
 // The kinds that Flux and Kubernetes serve and that concern us, with their API groups. What they mean to a
 // trace is decided in trace/.
 
+#include <array>
 #include <string_view>
 
 namespace tc {
@@ -38,5 +39,21 @@ constexpr bool is_source_kind(std::string_view kind) {
   return kind == "GitRepository" || kind == "OCIRepository" || kind == "Bucket" || kind == "HelmChart" ||
          kind == "ExternalArtifact";
 }
+
+/// The labels by which a controller marks what it applies with its own object's name.
+struct applier_labels {
+  std::string_view group;
+  std::string_view kind;
+  std::string_view name;
+  std::string_view namespace_name;
+};
+
+/// What a release made has its labels; the Kustomization's are on what was applied from plain manifests.
+inline constexpr std::array labels_of_appliers{
+    applier_labels{"helm.toolkit.fluxcd.io", "HelmRelease", "helm.toolkit.fluxcd.io/name",
+                   "helm.toolkit.fluxcd.io/namespace"},
+    applier_labels{"kustomize.toolkit.fluxcd.io", "Kustomization", "kustomize.toolkit.fluxcd.io/name",
+                   "kustomize.toolkit.fluxcd.io/namespace"},
+};
 
 } // namespace tc

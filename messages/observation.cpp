@@ -46,8 +46,10 @@ const condition* object_state::find_condition(std::string_view type) const {
 }
 
 std::string_view object_state::label(std::string_view key) const {
-  auto found = labels.find(std::string{key});
-  return found == labels.end() ? std::string_view{} : std::string_view{found->second};
+  for (const auto& [known, value] : labels) // a few
+    if (known == key)
+      return value;
+  return {};
 }
 
 std::string observation::identity() const {

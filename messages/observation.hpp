@@ -103,6 +103,8 @@ struct object_state {
   timestamp created;                ///< metadata.creationTimestamp, whole seconds
   std::optional<timestamp> deleted; ///< metadata.deletionTimestamp
   timestamp applied_at; ///< when a Flux controller's apply last changed it (managedFields), whole seconds
+  timestamp
+      edited_at; ///< when anything else last changed a field of its spec that is still so, whole seconds
   std::map<std::string, std::string> labels;
   std::string requested_at;    ///< annotation reconcile.fluxcd.io/requestedAt
   std::string last_handled_at; ///< status.lastHandledReconcileAt

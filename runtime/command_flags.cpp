@@ -25,6 +25,37 @@ void add_logging(flag_table& out, logging_options& to) {
                      to.encoding, {{"json", log_encoding::json}, {"console", log_encoding::console}})});
 }
 
+flag_binding bind_shard(shard& value) {
+  auto set = [&value](std::string_view text) -> tl::expected<void, std::string> {
+    auto parsed = shard::parse(text);
+    if (!parsed)
+      return tl::unexpected("is no shard; write INDEX/COUNT, as in 0/4 to 3/4, of at most " +
+                            std::to_string(shard::most));
+    value = *parsed;
+    return {};
+  };
+  return {std::move(set), [&value] { return value.to_string(); }};
+}
+
+void add_election(flag_table& out, leader_election_options& to) {
+  const auto* group = "Leader election";
+  out.push_back({group, "enable-leader-election", "",
+                 "Of several replicas, one exports (the holder of a Lease); the others follow everything and "
+                 "take over from it.",
+                 bind_switch(to.enable)});
+  out.push_back({group, "leader-election-release-on-cancel", "",
+                 "Give the lease back at the end, so that the next leader need not wait for it to run out.",
+                 bind_switch(to.release_on_cancel)});
+  out.push_back({group, "leader-election-lease-duration", "DURATION",
+                 "A lease that has not been renewed for so long is taken by another replica.",
+                 bind_duration(to.lease_duration)});
+  out.push_back({group, "leader-election-renew-deadline", "DURATION",
+                 "A leader that could not renew its lease for so long ends; below the lease duration.",
+                 bind_duration(to.renew_deadline)});
+  out.push_back({group, "leader-election-retry-period", "DURATION",
+                 "Time between two attempts to take or to renew the lease.", bind_duration(to.retry_period)});
+}
+
 void add_pool(flag_table& out, pool_options& to) {
   const auto* group = "Pools and limits";
   out.push_back({group, "scheduler-threads", "COUNT", "Threads that run the actors; 0 is one per core.",
@@ -38,6 +69,9 @@ void add_pool(flag_table& out, pool_options& to) {
                  bind_count(to.scheduler_throughput)});
   out.push_back({group, "batch-size", "COUNT", "Most observations handed over in one message.",
                  bind_count(to.batch_size, 1, 1'000'000)});
+  out.push_back({group, "max-observations-waiting", "COUNT",
+                 "Observations read and not worked off beyond which the API server is made to wait.",
+                 bind_count(to.max_observations_waiting, 1)});
   out.push_back(
       {group, "max-live-changes", "COUNT",
        "Most changes of one Trace followed at the same time; beyond it the quietest is dropped and counted.",
@@ -75,6 +109,9 @@ flag_table flags_of(run_options& to, raw_values& raw) {
   out.push_back({watched, "watch-label-selector", "SELECTOR",
                  "Follow only Trace resources whose labels match, as in app=web,tier!=cache.",
                  bind_label_selector(to.watch_label_selector)});
+  out.push_back({watched, "shard", "INDEX/COUNT",
+                 "Follow only the Traces of this shard, as in 0/4 to 3/4: each Trace is of exactly one.",
+                 bind_shard(to.shard)});
   out.push_back({watched, "no-cross-namespace-refs", "",
                  "Refuse a Trace that names objects of another namespace.",
                  bind_switch(to.no_cross_namespace_refs)});
@@ -105,9 +142,11 @@ flag_table flags_of(run_options& to, raw_values& raw) {
   out.push_back({"Servers", "forward-events-to", "URL",
                  "Forward every received event to this URL, usually notification-controller's.",
                  bind_text(to.forward_events_to)});
+  add_election(out, to.election);
   const auto* refused = "What a backend refuses";
   out.push_back({refused, "dead-letter-dir", "DIR",
-                 "Keep traces that a backend refuses for good in this folder, as OTLP/JSON with the reason.",
+                 "Keep traces that a backend refuses for good in this folder, as OTLP/JSON with the reason. "
+                 "Without it: dead-letters below --data-dir, if that is given. \"0\" keeps none.",
                  bind_text(to.dead_letter_dir)});
   out.push_back({refused, "dead-letter-files", "COUNT", "Most traces in it; the oldest go first.",
                  bind_count(to.dead_letter_files, 1, 1'000'000)});
@@ -138,6 +177,11 @@ flag_table flags_of(run_options& to, raw_values& raw) {
       {"Process", "shutdown-timeout", "DURATION",
        "After SIGTERM, deliver what has settled for at most this long. Keep it below the pod's grace period.",
        bind_duration(to.shutdown_timeout)});
+  out.push_back(
+      {"Pools and limits", "memory-limit", "SIZE",
+       "Stay below this much memory: what waits goes to --data-dir, or is dropped, the oldest first. It does "
+       "not bound open changes. 0 is no limit, auto 85 % of the pod's memory limit.",
+       bind_limit(to.memory_limit, least_memory_limit)});
   add_pool(out, to.pool);
   return out;
 }

@@ -36,7 +36,7 @@ constexpr command_help helps[] = {
      "  trace-controller record --output stream.jsonl\n"
      "  trace-controller record --output - -n flux-system | gzip > stream.jsonl.gz\n"},
     {"explain", "say why the runs of an object are in their traces", "explain --stream FILE --object OBJECT",
-     "Prints for each run of the object the evidence and the decision.",
+     "Prints for each run, fetched content or rollout of the object the evidence and the decision.",
      "  trace-controller explain --stream stream.jsonl --object HelmRelease/apps/podinfo\n"},
 };
 

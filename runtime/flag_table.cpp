@@ -32,8 +32,32 @@ struct byte_unit {
 };
 
 // The suffixes of Kubernetes quantities, largest first so that the shown text is the shortest.
-constexpr byte_unit byte_units[] = {{"Gi", 1ULL << 30},   {"Mi", 1ULL << 20}, {"Ki", 1ULL << 10},
-                                    {"G", 1'000'000'000}, {"M", 1'000'000},   {"k", 1'000}};
+constexpr byte_unit byte_units[] = {
+    {"Ti", 1ULL << 40},       {"Gi", 1ULL << 30},   {"Mi", 1ULL << 20}, {"Ki", 1ULL << 10},
+    {"T", 1'000'000'000'000}, {"G", 1'000'000'000}, {"M", 1'000'000},   {"k", 1'000}};
+
+/// Reads a Kubernetes quantity: a whole number, a fraction or an exponent, and perhaps a unit.
+std::optional<std::size_t> to_bytes(std::string_view text) {
+  std::uint64_t factor = 1;
+  for (const auto& unit : byte_units)
+    if (text.ends_with(unit.suffix)) {
+      text.remove_suffix(unit.suffix.size());
+      factor = unit.factor;
+      break;
+    }
+  constexpr auto most = std::numeric_limits<std::size_t>::max();
+  if (auto whole = to_number(text))
+    return *whole <= most / factor ? std::optional{static_cast<std::size_t>(*whole * factor)} : std::nullopt;
+  // Neither signs nor "inf", which from_chars would take.
+  if (text.empty() || text.find_first_not_of("0123456789.eE") != std::string_view::npos)
+    return std::nullopt;
+  double number = 0;
+  auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  auto bytes = number * static_cast<double>(factor);
+  if (failure != std::errc{} || end != text.data() + text.size() || bytes > 9e18)
+    return std::nullopt;
+  return static_cast<std::size_t>(bytes);
+}
 
 std::string show_bytes(std::uint64_t value) {
   for (const auto& unit : byte_units)
@@ -133,23 +157,34 @@ flag_binding bind_number(std::optional<std::uint64_t>& value) {
 
 flag_binding bind_bytes(std::size_t& value, std::size_t least) {
   auto set = [&value, least](std::string_view text) -> tl::expected<void, std::string> {
-    auto digits = text;
-    std::uint64_t factor = 1;
-    for (const auto& unit : byte_units)
-      if (text.ends_with(unit.suffix)) {
-        digits.remove_suffix(unit.suffix.size());
-        factor = unit.factor;
-        break;
-      }
-    auto number = to_number(digits);
-    if (!number || *number > std::numeric_limits<std::size_t>::max() / factor)
+    auto bytes = to_bytes(text);
+    if (!bytes)
       return tl::unexpected<std::string>("is not a size; write bytes, or a number with Ki, Mi or Gi");
-    if (*number * factor < least)
+    if (*bytes < least)
       return tl::unexpected<std::string>("is too small; the least is " + show_bytes(least));
-    value = static_cast<std::size_t>(*number * factor);
+    value = *bytes;
     return {};
   };
   return {set, [&value] { return show_bytes(value); }};
+}
+
+flag_binding bind_limit(std::optional<std::size_t>& value, std::size_t least) {
+  auto set = [&value, least](std::string_view text) -> tl::expected<void, std::string> {
+    if (text == "auto") {
+      value.reset();
+      return {};
+    }
+    auto bytes = to_bytes(text);
+    if (!bytes)
+      return tl::unexpected<std::string>(
+          "is not a size; write bytes, a number with Ki, Mi or Gi, 0 for no limit, or auto");
+    if (*bytes != 0 && *bytes < least)
+      return tl::unexpected<std::string>("is too small; the least is " + show_bytes(least) +
+                                         ", and 0 is no limit");
+    value = *bytes;
+    return {};
+  };
+  return {set, [&value] { return value ? show_bytes(*value) : std::string{"auto"}; }};
 }
 
 flag_binding bind_duration(duration& value) {

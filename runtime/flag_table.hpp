@@ -56,8 +56,10 @@ flag_binding bind_count(std::size_t& value, std::size_t least = 0,
                         std::size_t most = std::numeric_limits<std::uint32_t>::max());
 /// A whole number that may stay unset.
 flag_binding bind_number(std::optional<std::uint64_t>& value);
-/// A number of bytes, plain or with Ki, Mi, Gi or k, M, G.
+/// A number of bytes, plain or with Ki, Mi, Gi, Ti or k, M, G, T, as a Kubernetes quantity.
 flag_binding bind_bytes(std::size_t& value, std::size_t least);
+/// The same, 0 for no limit, or "auto" for nothing.
+flag_binding bind_limit(std::optional<std::size_t>& value, std::size_t least);
 /// A Go duration, not negative.
 flag_binding bind_duration(duration& value);
 /// HOST:PORT; "" and "0" switch it off.

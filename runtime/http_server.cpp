@@ -349,13 +349,6 @@ private:
 
 } // namespace
 
-std::string_view server_request::header(std::string_view name) const {
-  for (const auto& [key, value] : headers)
-    if (key == name)
-      return value;
-  return {};
-}
-
 class http_server::state {
 public:
   state() : acceptor_(context_), pause_(context_), renewal_(context_) {

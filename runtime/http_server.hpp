@@ -28,7 +28,12 @@ struct server_request {
   std::string body;
 
   /// Returns the value of the first header of that lower-case name, or "".
-  std::string_view header(std::string_view name) const;
+  std::string_view header(std::string_view name) const {
+    for (const auto& [key, value] : headers)
+      if (key == name)
+        return value;
+    return {};
+  }
 };
 
 struct server_response {

@@ -15,9 +15,10 @@ tl::expected<listen_address, std::string> parse_listen_address(std::string_view 
     return tl::unexpected<std::string>("has no port; write :PORT or HOST:PORT");
   auto host = text.substr(0, colon);
   auto port = text.substr(colon + 1);
-  if (host.starts_with('[') && host.ends_with(']') && host.size() > 2) {
+  bool in_brackets = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
+  if (in_brackets)
     host = host.substr(1, host.size() - 2);
-  } else if (host.find_first_of(":[]") != std::string_view::npos) {
+  if (host.find_first_of(in_brackets ? "[]" : ":[]") != std::string_view::npos) {
     return tl::unexpected<std::string>("is not an address; write an IPv6 host in brackets, as in [::1]:8080");
   }
   if (host.find_first_of(" \t/@") != std::string_view::npos)

@@ -93,6 +93,8 @@ metrics::metrics()
     : registry_(std::make_shared<Registry>()),
       observations(make_counter<2>(*registry_, "observations_total",
                                    "Facts taken in, by kind of object and input.", {"kind", "source"})),
+      observations_waiting(make_gauge<0>(*registry_, "observations_waiting",
+                                         "Facts that were read and are not worked off yet.")),
       decode_errors(make_counter<1>(*registry_, "decode_errors_total",
                                     "Objects and events that could not be read.", {"kind"})),
       events_received(make_counter<2>(*registry_, "events_received_total",
@@ -113,6 +115,8 @@ metrics::metrics()
                             {"state"})),
       changes_exported(make_counter<1>(*registry_, "changes_exported_total",
                                        "Changes whose trace a backend took.", {"outcome"})),
+      changes_kept(
+          make_counter<1>(*registry_, "changes_kept_total", "Changes that sampling kept.", {"rule"})),
       changes_sampled(
           make_counter<1>(*registry_, "changes_sampled_total", "Changes sampled out.", {"reason"})),
       changes_dropped(make_counter<1>(*registry_, "changes_dropped_total", "Changes given up.", {"reason"})),
@@ -120,6 +124,8 @@ metrics::metrics()
                                       "Changes that had settled before the start.", {"reason"})),
       spans_exported(
           make_counter<1>(*registry_, "spans_exported_total", "Spans that a backend took.", {"provider"})),
+      spans_outdated(make_counter<1>(*registry_, "spans_outdated_total",
+                                     "Spans that were sent and are known otherwise since.", {"cause"})),
       spans_dropped(
           make_counter<2>(*registry_, "spans_dropped_total", "Spans given up.", {"provider", "reason"})),
       export_attempts(make_counter<2>(*registry_, "export_attempts_total",
@@ -141,6 +147,17 @@ metrics::metrics()
                                       {0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800})),
       assembly_duration(make_histogram(*registry_, "assembly_duration_seconds", "Time to assemble a trace.",
                                        {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5})),
+      memory_limit(
+          make_gauge<0>(*registry_, "memory_limit_bytes", "What the process may take; 0 for no limit.")),
+      memory_held(make_gauge<0>(*registry_, "memory_held_bytes", "Settled traces that wait, in memory.")),
+      memory_observations(make_gauge<1>(*registry_, "memory_observations_bytes",
+                                        "Observations in memory: whole, and packed ones of open changes.",
+                                        {"as"})),
+      memory_allowance(make_gauge<0>(*registry_, "memory_allowance_bytes", "What settled traces may take.")),
+      traces_spilled(make_gauge<0>(*registry_, "traces_spilled",
+                                   "Settled traces that wait in the data directory only.")),
+      changes_closed_early(make_counter<0>(*registry_, "changes_closed_early_total",
+                                           "Open changes settled before their time for want of memory.")),
       store_healthy(
           make_gauge<0>(*registry_, "store_healthy", "1, or 0 while the data directory cannot be written.")),
       store_bytes(make_gauge<0>(*registry_, "store_bytes", "Bytes of the store in the data directory.")),
@@ -153,6 +170,11 @@ metrics::metrics()
                                               "Observations that the store does not have.", {"reason"})),
       store_files_damaged(
           make_counter<0>(*registry_, "store_files_damaged_total", "Damaged files that were set aside.")),
+      leader_election_master_status({prometheus::BuildGauge()
+                                         .Name("leader_election_master_status")
+                                         .Help("1 while this replica leads, 0 while it stands by.")
+                                         .Register(*registry_),
+                                     {"name"}}),
       actor_restarts(
           make_counter<1>(*registry_, "actor_restarts_total", "Actors restarted after a crash.", {"actor"})) {
   prometheus::BuildGauge()

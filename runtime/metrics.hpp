@@ -77,7 +77,7 @@ private:
   prometheus::Histogram* series_;
 };
 
-/// Every family of the program; all but process_* begin with "trace_controller_".
+/// Every family of the program; all but process_* and leader_election_* begin with "trace_controller_".
 class metrics {
   std::shared_ptr<prometheus::Registry> registry_; // first: the families refer to it
 
@@ -88,25 +88,28 @@ public:
   std::string to_text() const;
 
   // -- input --
-  counter_family<2> observations;     ///< observations_total{kind,source}: source is watch, post or event
-  counter_family<1> decode_errors;    ///< decode_errors_total{kind}
-  counter_family<2> events_received;  ///< events_received_total{code,reason}: HTTP events
-  counter_family<1> events_tls;       ///< events_tls_total{outcome}: certificates and handshakes
-  counter_family<1> events_forwarded; ///< events_forwarded_total{outcome}: by the tee
-  gauge_family<1> watch_state;        ///< watch_state{resource}: 1 while a watch is open, 0 otherwise
-  counter_family<2> watch_restarts;   ///< watch_restarts_total{resource,reason}
+  counter_family<2> observations;       ///< observations_total{kind,source}: source is watch, post or event
+  gauge_family<0> observations_waiting; ///< observations_waiting: read, and not worked off yet
+  counter_family<1> decode_errors;      ///< decode_errors_total{kind}
+  counter_family<2> events_received;    ///< events_received_total{code,reason}: HTTP events
+  counter_family<1> events_tls;         ///< events_tls_total{outcome}: certificates and handshakes
+  counter_family<1> events_forwarded;   ///< events_forwarded_total{outcome}: by the tee
+  gauge_family<1> watch_state;          ///< watch_state{resource}: 1 while a watch is open, 0 otherwise
+  counter_family<2> watch_restarts;     ///< watch_restarts_total{resource,reason}
 
   // -- changes; opened == the sum of the states, both taken from the books once a second --
   counter_family<0> changes_opened; ///< changes_opened_total
   gauge_family<1> changes;          ///< changes{state}: where they are
   // Each time that a change comes to a state; one that is opened again may come to another.
   counter_family<1> changes_exported; ///< changes_exported_total{outcome}
+  counter_family<1> changes_kept;     ///< changes_kept_total{rule}: by spec.sampling
   counter_family<1> changes_sampled;  ///< changes_sampled_total{reason}: sampled out, or not selected
   counter_family<1> changes_dropped;  ///< changes_dropped_total{reason}
   counter_family<1> changes_history;  ///< changes_history_total{reason}: settled before the start
 
   // -- output; the provider is "namespace/name" --
   counter_family<1> spans_exported; ///< spans_exported_total{provider}
+  counter_family<1> spans_outdated; ///< spans_outdated_total{cause}: were sent, and are known otherwise since
   counter_family<2> spans_dropped;  ///< spans_dropped_total{provider,reason}
   counter_family<2>
       export_attempts; ///< export_attempts_total{provider,code}: HTTP status, or "none" without one
@@ -119,6 +122,14 @@ public:
       settle_to_export; ///< settle_to_export_seconds: from settling to the backend's acknowledgement
   seconds_histogram assembly_duration; ///< assembly_duration_seconds
 
+  // -- memory --
+  gauge_family<0> memory_limit;           ///< memory_limit_bytes: 0 for none
+  gauge_family<0> memory_held;            ///< memory_held_bytes: of settled traces that wait, in memory
+  gauge_family<1> memory_observations;    ///< memory_observations_bytes{as}: whole; packed, of open changes
+  gauge_family<0> memory_allowance;       ///< memory_allowance_bytes: what these may take
+  gauge_family<0> traces_spilled;         ///< traces_spilled: settled, and in the data directory only
+  counter_family<0> changes_closed_early; ///< changes_closed_early_total
+
   // -- the data directory; nothing without --data-dir --
   gauge_family<0> store_healthy;             ///< store_healthy: 1, or 0 while it cannot be written
   gauge_family<0> store_bytes;               ///< store_bytes
@@ -128,6 +139,9 @@ public:
   counter_family<0> store_failed_writes;     ///< store_failed_writes_total
   counter_family<1> store_observations_lost; ///< store_observations_lost_total{reason}
   counter_family<0> store_files_damaged;     ///< store_files_damaged_total
+
+  // -- leader election --
+  gauge_family<1> leader_election_master_status; ///< as controller-runtime names it, without prefix: {name}
 
   // -- health --
   counter_family<1> actor_restarts; ///< actor_restarts_total{actor}

@@ -173,6 +173,25 @@ std::optional<std::string> settle_cluster(cluster_options& cluster, const surrou
   return std::nullopt;
 }
 
+/// What client-go demands of the three durations, so that the old leader has stopped before another begins.
+std::optional<std::string> wrong_election(const leader_election_options& options) {
+  if (!options.enable)
+    return std::nullopt;
+  if (options.renew_deadline >= options.lease_duration)
+    return std::string{"--leader-election-renew-deadline is not below --leader-election-lease-duration: a "
+                       "leader has to stop before another may begin; lower the first or raise the second"};
+  if (options.retry_period <= duration::zero())
+    return std::string{"--leader-election-retry-period is zero; give the time between two attempts"};
+  // As client-go: a retry comes up to a fifth later.
+  if (options.renew_deadline <= options.retry_period + options.retry_period / 5)
+    return std::string{
+        "--leader-election-renew-deadline leaves no time for a second attempt; it must be more "
+        "than 1.2 times --leader-election-retry-period"};
+  if (options.lease_duration < std::chrono::seconds{1})
+    return std::string{"--leader-election-lease-duration is below a second; a Lease has whole seconds"};
+  return std::nullopt;
+}
+
 std::optional<std::string> settle(run_options& options, const raw_values& raw, const surroundings& outside) {
   if (!options.watch_namespace.empty() && raw.watch_all_namespaces.value_or(false))
     return "--namespace " + in_quotes(options.watch_namespace) +
@@ -214,6 +233,12 @@ std::optional<std::string> settle(run_options& options, const raw_values& raw, c
       return std::string{
           "--forward-events-to is of no use without --events-addr; give the address, or leave it out"};
   }
+  if (options.dead_letter_dir == "0")
+    options.dead_letter_dir.clear();
+  else if (options.dead_letter_dir.empty() && !options.data_dir.empty())
+    options.dead_letter_dir = (std::filesystem::path{options.data_dir} / "dead-letters").string();
+  if (auto problem = wrong_election(options.election))
+    return problem;
   if (options.pool.probe_interval < std::chrono::seconds{1})
     return std::string{"--exporter-probe-interval is below a second; a backend that is away needs rest"};
   if (options.pool.export_batch_bytes > options.pool.exporter_queue_bytes)

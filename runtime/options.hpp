@@ -7,6 +7,7 @@
 #include "messages/ids.hpp"
 #include "messages/time.hpp"
 #include "runtime/listen_address.hpp"
+#include "runtime/shard.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -45,19 +46,34 @@ struct pool_options {
   std::size_t scheduler_throughput =
       300;                      ///< messages an actor handles before it yields its thread; 0 = no bound
   std::size_t batch_size = 256; ///< observations in one message
-  std::size_t max_live_changes = 10'000; ///< per Trace
-  std::size_t exporter_workers = 4;      ///< deliveries at the same time, per Provider
+  std::size_t max_observations_waiting = 16'384; ///< read, and not worked off: beyond it nothing is read
+  std::size_t max_live_changes = 10'000;         ///< per Trace
+  std::size_t exporter_workers = 4;              ///< deliveries at the same time, per Provider
   std::size_t exporter_queue_spans = 65'536;
   std::size_t exporter_queue_bytes = std::size_t{64} << 20;
   std::size_t export_batch_bytes = std::size_t{2} << 20; ///< before compression
   duration probe_interval = std::chrono::seconds{30};    ///< between two attempts at a backend that is away
 };
 
+/// Under the names and with the defaults of Flux's controllers.
+struct leader_election_options {
+  bool enable = false;
+  bool release_on_cancel = true;
+  duration lease_duration = std::chrono::seconds{35};
+  duration renew_deadline = std::chrono::seconds{30};
+  duration retry_period = std::chrono::seconds{5};
+};
+
+/// With less the program has no room for anything but itself.
+inline constexpr std::size_t least_memory_limit = std::size_t{48} << 20;
+
 struct run_options {
   cluster_options cluster;
+  leader_election_options election;
   std::string cluster_name;    ///< k8s.cluster.name; "" = not set
   std::string watch_namespace; ///< "" = all namespaces
   std::string watch_label_selector;
+  runtime::shard shard; ///< of the Traces, those of this process
   bool no_cross_namespace_refs = false;
   duration backfill = std::chrono::minutes{5};
   std::optional<listen_address> metrics_address = listen_address{"", 8080}; ///< nothing = off
@@ -74,10 +90,11 @@ struct run_options {
   std::size_t data_dir_limit = std::size_t{1} << 30; ///< bytes
   logging_options logging;
   duration shutdown_timeout = std::chrono::seconds{8};
-  std::string dead_letter_dir; ///< "" = what a backend refuses is not kept
+  std::string dead_letter_dir; ///< "" = what a backend refuses is not kept; below data_dir if not said
   std::size_t dead_letter_files = 1000;
   std::size_t dead_letter_bytes = std::size_t{64} << 20;
-  std::string config_file; ///< "" = none
+  std::optional<std::size_t> memory_limit = 0; ///< bytes, 0 = none; nothing = by the cgroup
+  std::string config_file;                     ///< "" = none
   pool_options pool;
 };
 

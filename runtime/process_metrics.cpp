@@ -82,6 +82,14 @@ std::optional<process_figures> read_process_figures() {
   return out;
 }
 
+std::size_t resident_bytes() {
+  auto text = content_of("/proc/self/statm"); // in pages: all, resident, …
+  std::size_t pages = 0;
+  if (auto at = text.find(' '); at != std::string::npos)
+    std::from_chars(text.data() + at + 1, text.data() + text.size(), pages);
+  return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
 std::string to_metrics_text(const process_figures& figures) {
   std::string out;
   auto add = [&out](std::string_view name, std::string_view type, std::string_view help, double value) {

@@ -2,6 +2,7 @@
 
 // The figures that Prometheus' client libraries give of every process, read from Linux' /proc.
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ std::optional<process_figures> parse_process_stat(std::string_view text, long ti
 
 /// Reads the figures of this process; nothing where /proc is not mounted.
 std::optional<process_figures> read_process_figures();
+
+/// Returns the resident set of this process; 0 where /proc is not mounted. Cheap enough to be asked often.
+std::size_t resident_bytes();
 
 /// Returns the figures in Prometheus' text format.
 std::string to_metrics_text(const process_figures& figures);

@@ -1,11 +1,13 @@
 #include "trace/analysis.hpp"
 
 #include "messages/kinds.hpp"
+#include "trace/earlier_stays.hpp"
 #include "trace/revision.hpp"
 #include "trace/selection.hpp"
 #include "trace/timing.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace tc::trace {
 
@@ -18,23 +20,27 @@ const observation* timeline::at(std::uint64_t version) const {
   return after == states.begin() ? states.front().get() : std::prev(after)->get();
 }
 
-analysis::analysis(const ledger& facts, const assembly_options& wanted) : options(wanted) {
+analysis::analysis(const ledger& facts, const assembly_options& wanted, analysis_scope how_far)
+    : options(wanted), scope(how_far) {
   read_timelines(facts);
   if (withheld) {
     conclude_from_messages(*this);
+  } else {
+    recall_histories(*this);
+    read_logs();
+    find_spec_changes();
+    attribute_all(*this);
+  }
+  if (!scope.attribution_only) {
     name_attempts(*this);
     time_attempts(*this);
-    collect();
-    return;
   }
-  recall_histories(*this);
-  read_logs();
-  find_spec_changes();
-  attribute();
-  time_attempts(*this);
-  find_rollouts();
-  find_removals();
-  collect();
+  if (!withheld) {
+    find_rollouts();
+    find_removals();
+  }
+  if (!scope.attribution_only)
+    collect();
 }
 
 const timeline* analysis::find(const object_id& object) const {
@@ -49,46 +55,46 @@ bool analysis::has_seen(const std::string& kind, std::uint64_t version) const {
 
 namespace {
 
-/// Whether a record of that content, and after it one of other content, are older than the source's stay at
-/// it.
-bool left_and_returned(const std::vector<const object_state*>& appliers, const occurrence& content) {
-  for (const auto* state : appliers)
-    for (const auto& there : state->applies) {
-      if (there.first_reconciled >= content.updated ||
-          change_key_of(content.source, there.revision, there.origin_revision) != content.key)
-        continue;
-      for (const auto& away : state->applies)
-        if (away.last_reconciled > there.first_reconciled && away.last_reconciled < content.updated &&
-            change_key_of(content.source, away.revision, away.origin_revision) != content.key)
-          return true;
-    }
-  return false;
-}
-
 /// Whether it is an ExternalArtifact whose generator, with the sources it is made of, has been seen.
 bool is_generated(const ledger& facts, const object_id& object, const timeline& line) {
   if (object.kind != "ExternalArtifact" || !line.latest() || !line.latest()->state->source_ref)
     return false;
   auto generator = facts.objects().find(*line.latest()->state->source_ref);
   return generator != facts.objects().end() && !generator->second.states.empty() &&
-         !generator->second.states.rbegin()->second->state->sources.empty();
+         !generator->second.states.back()->state->sources.empty();
 }
 
 } // namespace
+
+std::span<const observation_ptr> analysis::completed(const std::vector<observation_ptr>& states) {
+  auto bare = [](const observation_ptr& each) {
+    return each->kind == observation_kind::deleted && each->relisted;
+  };
+  if (std::none_of(states.begin(), states.end(), bare))
+    return states;
+  auto& result = completed_.emplace_back();
+  result.reserve(states.size());
+  for (const auto& fact : states)
+    result.push_back(with_last_state(fact, result.empty() ? nullptr : result.back().get()));
+  return result;
+}
 
 void analysis::read_timelines(const ledger& facts) {
   // Messages stand in only where there is no object at all: those of one that is gone would tell half of its
   // story.
   withheld = std::all_of(facts.objects().begin(), facts.objects().end(),
                          [](const auto& each) { return each.second.states.empty(); });
-  std::map<object_id, std::vector<occurrence>> histories;
+  object_map<std::vector<occurrence>> histories;
+  timelines.reserve(facts.objects().size());
+  histories.reserve(facts.objects().size());
+  spec_changes_of.reserve(facts.objects().size());
   for (const auto& [object, known] : facts.objects()) {
     auto& line = timelines[object];
-    for (const auto& [version, fact] : known.states)
-      line.states.push_back(with_last_state(fact, line.states.empty() ? nullptr : line.states.back().get()));
+    line.states = completed(known.states);
+    line.messages.reserve(known.messages.size());
     if (!known.states.empty())
-      if (auto& until = seen_until_[object.kind]; until < known.states.rbegin()->first)
-        until = known.states.rbegin()->first;
+      if (auto& until = seen_until_[object.kind]; until < known.states.back()->resource_version)
+        until = known.states.back()->resource_version;
     for (const auto& [identity, fact] : known.messages)
       line.messages.push_back(fact);
     for (const auto& [identity, fact] : known.notifications)
@@ -106,37 +112,50 @@ void analysis::read_timelines(const ledger& facts) {
       history = helm_history(object, line.states);
     else if (object.kind == "Kustomization" || usual_group(object.kind).empty()) // or of another maker
       history = kustomization_history(object, line.states);
-    for (auto& each : history.attempts) {
-      attempts_of[object].push_back(attempts.size());
-      attempts.push_back(std::move(each));
+    if (!history.attempts.empty()) {
+      auto& own = attempts_of[object];
+      for (auto& each : history.attempts) {
+        own.push_back(attempts.size());
+        attempts.push_back(std::move(each));
+      }
     }
-    for (auto& each : history.waits) {
-      waits_of[object].push_back(waits.size());
-      waits.push_back(std::move(each));
+    if (!history.waits.empty()) {
+      auto& own = waits_of[object];
+      for (auto& each : history.waits) {
+        own.push_back(waits.size());
+        waits.push_back(std::move(each));
+      }
     }
-    histories[object] = source_history(object, line.states, is_generated(facts, object, line));
+    auto fetches = fetches_of(object, line.states);
+    std::move(fetches.failures.begin(), fetches.failures.end(), std::back_inserter(fetch_failures));
+    if (fetches.due)
+      fetches_due.push_back(std::move(*fetches.due));
+    if (is_source_kind(object.kind))
+      histories[object] = source_history(object, line.states, is_generated(facts, object, line));
   }
   extend_waits();
-  // Who applies a source keeps a history of revisions: it may show a stay before what was seen of the source
-  // itself.
-  appliers_by_source appliers;
-  for (const auto& [object, line] : timelines)
+  sightings_by_source sightings;
+  for (const auto& [object, line] : timelines) {
+    note_sightings(object, line, sightings);
     if (const auto* latest = line.latest();
         latest && latest->state->source_ref && !latest->state->applies.empty())
-      appliers[*latest->state->source_ref].push_back(latest->state.operator->());
+      appliers[*latest->state->source_ref].push_back(&line);
+  }
+  static const std::vector<sighting> none;
+  auto sighted = [&](const occurrence& content) {
+    auto found = sightings.find(content.source);
+    return left_and_returned(found == sightings.end() ? none : found->second, content);
+  };
   for (auto& [object, history] : histories) {
-    join_stays(history, [&](const occurrence& content) {
-      return left_and_returned(appliers[content.source], content);
-    });
+    join_stays(history, sighted);
     for (auto& each : history) {
       contents_of[object].push_back(contents.size());
       contents.push_back(std::move(each));
     }
   }
-  name_incarnations(contents, [&](const occurrence& content) {
-    return left_and_returned(appliers[content.source], content);
-  });
-  recall_first_source(*this, appliers);
+  name_incarnations(contents,
+                    [&](const occurrence& content) { return sighted(content) || had_left(*this, content); });
+  recall_first_source(*this);
 }
 
 void analysis::extend_waits() {
@@ -174,13 +193,12 @@ std::optional<object_id> analysis::owner_of(const object_id& object) const {
   const auto* latest = line ? line->latest() : nullptr;
   if (!latest)
     return {};
-  for (const auto& [prefix, kind] : {std::pair{"helm.toolkit.fluxcd.io", "HelmRelease"},
-                                     std::pair{"kustomize.toolkit.fluxcd.io", "Kustomization"}}) {
-    auto name = latest->state->label(std::string{prefix} + "/name");
-    auto space = latest->state->label(std::string{prefix} + "/namespace");
+  for (const auto& by : labels_of_appliers) {
+    auto name = latest->state->label(by.name);
     if (name.empty())
       continue;
-    object_id result{prefix, kind, std::string{space}, std::string{name}};
+    object_id result{std::string{by.group}, std::string{by.kind},
+                     std::string{latest->state->label(by.namespace_name)}, std::string{name}};
     if (result != object)
       return result;
   }
@@ -232,7 +250,7 @@ std::optional<std::size_t> analysis::attempt_around(const object_id& by, std::ui
 }
 
 std::optional<std::size_t> analysis::attempt_around(const object_id& by, std::uint64_t version,
-                                                    timestamp second) const {
+                                                    timestamp second, const object_id& applied) const {
   auto found = attempts_of.find(by);
   if (found == attempts_of.end())
     return {};
@@ -241,7 +259,7 @@ std::optional<std::size_t> analysis::attempt_around(const object_id& by, std::ui
       list.begin(), list.end(), [&](std::size_t each) { return lower_bound_of(attempts[each]) < version; });
   bool missed = after != list.begin() && attempts[*std::prev(after)].start_missed &&
                 version < attempts[*std::prev(after)].first.version;
-  return missed ? only_attempt_at(by, second) : attempt_around(by, version);
+  return missed ? only_attempt_at(by, second, no_version, applied) : attempt_around(by, version);
 }
 
 std::optional<std::size_t> analysis::attempt_at(const object_id& by, timestamp second) const {
@@ -274,7 +292,52 @@ timestamp analysis::latest_second_of(const std::vector<std::size_t>& all_of_obje
   return of.last.live ? of.last.at : start_second_of(of);
 }
 
-std::optional<std::size_t> analysis::only_attempt_at(const object_id& by, timestamp second) const {
+bool analysis::may_be_of_an_earlier(const attempt& than, timestamp second) const {
+  if (than.start_seen || than.start_missed || than.not_before != 0)
+    return false; // what came before it is known, or was missed by an outage
+  auto start = start_second_of(than);
+  if (!is_known(than.start_second) && than.reported) // by an outcome of which the second is known
+    start += std::chrono::seconds{1} - duration{1};
+  if (second > std::chrono::floor<std::chrono::seconds>(start))
+    return false;
+  const auto& state = *timelines.at(than.object).at(than.first.version)->state;
+  // One that a crash cut short may have left no record.
+  auto began = is_known(than.deployed_second)
+                   ? than.deployed_second
+                   : std::chrono::floor<std::chrono::seconds>(start_second_of(than));
+  bool before = second < began;
+  if (than.object.kind == "HelmRelease" && than.action != "install" && before)
+    return true;
+  for (const auto& each : state.releases)
+    if (each.last_deployed != than.deployed_second && each.last_deployed + std::chrono::seconds{1} >= second)
+      return true;
+  for (const auto& each : state.applies) {
+    bool own = is_known(than.recorded_second) && each.digest == than.digest &&
+               each.last_status == than.reason && each.revision == than.revision;
+    auto ended = each.last_reconciled;
+    if (own) { // of those that it counts, the others
+      if (each.total <= 1 || than.recorded_second == each.first_reconciled)
+        continue;
+      if (each.total == 2)
+        ended = each.first_reconciled;
+    }
+    if (ended >= second)
+      return true;
+  }
+  return false;
+}
+
+namespace {
+
+/// What an outage hid may have come before or after an attempt that was seen.
+std::uint64_t listed_until(const observation& fact) {
+  return fact.relisted ? no_version : fact.resource_version;
+}
+
+} // namespace
+
+std::optional<std::size_t> analysis::only_attempt_at(const object_id& by, timestamp second,
+                                                     std::uint64_t until, const object_id& applied) const {
   auto found = attempts_of.find(by);
   if (found == attempts_of.end() || !is_known(second))
     return {};
@@ -283,6 +346,8 @@ std::optional<std::size_t> analysis::only_attempt_at(const object_id& by, timest
     std::optional<std::size_t> result;
     for (auto index : found->second) {
       const auto& each = attempts[index];
+      if (each.start_seen && each.first.version > until)
+        continue;
       auto start = std::chrono::floor<std::chrono::seconds>(start_second_of(each));
       if (start - aside > second || second > latest_second_of(found->second, each) + aside)
         continue;
@@ -296,7 +361,10 @@ std::optional<std::size_t> analysis::only_attempt_at(const object_id& by, timest
     auto next = std::upper_bound(found->second.begin(), found->second.end(), *result);
     bool may_be_next = next != found->second.end() && attempts[*next].start_missed &&
                        second >= attempts[*result].outcome_second;
-    return may_be_next ? std::nullopt : result;
+    // The log of one that was under way may tell of what it applied after the list.
+    bool logged = attempts[*result].historic && log_names(*result, applied).value_or(false);
+    bool doubtful = may_be_next || (may_be_of_an_earlier(attempts[*result], second) && !logged);
+    return doubtful ? std::nullopt : result;
   }
   return {};
 }
@@ -314,6 +382,8 @@ std::optional<bool> analysis::log_names(std::size_t attempt_index, const object_
   if (found == change_logs.end())
     return {};
   // A log does not say the group.
+  if (object.group == usual_group(object.kind))
+    return found->second.contains(object);
   return found->second.contains(
       {std::string{usual_group(object.kind)}, object.kind, object.namespace_name, object.name});
 }
@@ -395,6 +465,18 @@ void analysis::read_logs() {
   }
 }
 
+namespace {
+
+/// Whether somebody else than Flux, or a correction of drift, has made the generation: changed the spec after
+/// Flux's last apply. In which order within a second only what is seen live tells.
+bool edited_since(const object_state& state, bool seen) {
+  if (state.generation <= 1 || !is_known(state.applied_at))
+    return false;
+  return state.edited_at > state.applied_at || (!seen && state.edited_at == state.applied_at);
+}
+
+} // namespace
+
 /// Creations and new generations, with the apply behind each.
 void analysis::find_spec_changes() {
   for (const auto& [object, line] : timelines) {
@@ -412,22 +494,23 @@ void analysis::find_spec_changes() {
       made.uid = fact->uid;
       made.generation = state.generation;
       made.applied_at = state.applied_at;
+      bool seen = moment_of(*fact).live;
       // Flux's last apply was the one before: this is somebody else's edit, though that was missed.
       bool edited = fact->relisted && !list.empty() && list.back().uid == fact->uid &&
                     list.back().applied_at == state.applied_at;
-      bool seen = moment_of(*fact).live;
+      edited = edited || edited_since(state, seen);
       made.version = seen || !list.empty() || fact->relisted ? fact->resource_version : 0;
       generation = state.generation;
       uid = fact->uid;
       if (owner && !edited) {
         if (seen) {
-          made.cause = attempt_around(*owner, fact->resource_version, made.applied_at);
+          made.cause = attempt_around(*owner, fact->resource_version, made.applied_at, object);
           // Somebody else may have edited it meanwhile: the API server notes who applied last, and when.
           if (made.cause && is_known(made.applied_at) &&
               made.applied_at + std::chrono::seconds{1} < start_second_of(attempts[*made.cause]))
             made.cause.reset();
         } else {
-          made.cause = only_attempt_at(*owner, made.applied_at);
+          made.cause = only_attempt_at(*owner, made.applied_at, listed_until(*fact), object);
         }
       }
       made.relisted = fact->relisted;
@@ -437,10 +520,6 @@ void analysis::find_spec_changes() {
       list.push_back(made);
     }
   }
-}
-
-void analysis::attribute() {
-  attribute_all(*this);
 }
 
 namespace {
@@ -501,7 +580,7 @@ void analysis::find_rollouts() {
         if (!state.workload)
           continue;
         const auto& pods = *state.workload;
-        made.images = pods.images;
+        made.images = &pods.images;
         const auto* progressing = state.find_condition("Progressing");
         if (state.observed_generation >= change.generation && progressing && progressing->is_false()) {
           made.end = moment_of(*fact);
@@ -549,8 +628,8 @@ void analysis::find_removals() {
       if (!begun) {
         begun = fact.get();
         auto second = fact->state->deleted.value_or(timestamp{});
-        auto cause = !moment_of(*fact).live ? only_attempt_at(*owner, second)
-                                            : attempt_around(*owner, fact->resource_version, second);
+        auto cause = !moment_of(*fact).live ? only_attempt_at(*owner, second, listed_until(*fact), object)
+                                            : attempt_around(*owner, fact->resource_version, second, object);
         if (!cause || attempts[*cause].key.empty())
           continue;
         const auto* by = find(*owner);
@@ -576,17 +655,56 @@ void analysis::find_removals() {
   }
 }
 
+bool analysis::anything_selected(const change_facts& change) const {
+  return std::any_of(change.attempts.begin(), change.attempts.end(),
+                     [&](std::size_t each) { return selected(attempts[each].object); }) ||
+         std::any_of(change.waits.begin(), change.waits.end(),
+                     [&](const lingering& each) { return selected(each.object); }) ||
+         std::any_of(change.removals.begin(), change.removals.end(),
+                     [&](std::size_t each) { return selected(removals[each].object); }) ||
+         !change.fetch_failures.empty(); // only those that concern what is selected are
+}
+
+std::set<object_id> analysis::sources_of_selected() const {
+  std::set<object_id> result;
+  for (const auto& [object, line] : timelines) {
+    const auto* latest = line.latest();
+    if (is_source_kind(object.kind)) {
+      auto owner = owner_of(object); // of a HelmChart, its HelmRelease
+      if (selected(object) || (owner && owner->kind == "HelmRelease" && selected(*owner)))
+        result.insert(object);
+    } else if (latest && selected(object)) {
+      for (const auto& source : {latest->state->source_ref, latest->state->chart_ref})
+        if (source)
+          result.insert(*source);
+    }
+  }
+  return result;
+}
+
 void analysis::collect() {
   for (std::size_t index = 0; index < contents.size(); ++index)
-    if (!contents[index].change.empty())
+    if (asked_about(contents[index].change))
       changes[contents[index].change].contents.push_back(index);
   for (std::size_t index = 0; index < attempts.size(); ++index)
-    if (!attempts[index].key.empty())
+    if (asked_about(attempts[index].key))
       changes[attempts[index].key].attempts.push_back(index);
   for (std::size_t index = 0; index < rollouts.size(); ++index)
-    changes[attempts[rollouts[index].cause].key].rollouts.push_back(index);
+    if (const auto& key = attempts[rollouts[index].cause].key; asked_about(key))
+      changes[key].rollouts.push_back(index);
   for (std::size_t index = 0; index < removals.size(); ++index)
-    changes[attempts[removals[index].cause].key].removals.push_back(index);
+    if (const auto& key = attempts[removals[index].cause].key; asked_about(key))
+      changes[key].removals.push_back(index);
+  if (!fetch_failures.empty() || !fetches_due.empty()) {
+    auto concerned = sources_of_selected();
+    for (std::size_t index = 0; index < fetch_failures.size(); ++index)
+      if (const auto& each = fetch_failures[index];
+          asked_about(each.change) && concerned.contains(each.source))
+        changes[each.change].fetch_failures.push_back(index);
+    for (const auto& each : fetches_due)
+      if (asked_about(each.change) && concerned.contains(each.source))
+        changes[each.change].pending.insert(each.source);
+  }
   find_expectations(*this);
   doubt_what_lags(*this);
 }

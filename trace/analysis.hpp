@@ -6,7 +6,9 @@
 
 #include "trace/assemble.hpp"
 #include "trace/facts.hpp"
+#include "trace/object_map.hpp"
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,7 +20,7 @@ namespace tc::trace {
 
 /// The states of one object, in the order of their versions.
 struct timeline {
-  std::vector<observation_ptr> states;
+  std::span<const observation_ptr> states; ///< of the ledger, or as completed()
   std::vector<observation_ptr> messages;
   std::vector<observation_ptr> notifications;
 
@@ -30,7 +32,7 @@ struct timeline {
 
 /// A change of an object's spec by whoever applies it: its creation, or a new generation.
 struct spec_change {
-  std::string uid;
+  fact_text uid;
   std::int64_t generation = 0;
   std::uint64_t version = 0; ///< the first state that shows it; 0 when it was there before anything was seen
   timestamp applied_at;      ///< second of the apply, as the API server noted it
@@ -43,7 +45,7 @@ struct spec_change {
 /// A workload taken to a new generation by an apply.
 struct rollout {
   object_id object;
-  std::string uid;
+  fact_text uid;
   std::int64_t generation = 0;
   std::size_t cause = 0; ///< index of the attempt
   moment begin;
@@ -51,26 +53,26 @@ struct rollout {
   timestamp begin_second;
   timestamp end_second; ///< as the status says; unknown where it does not
   outcome result = outcome::open;
-  std::string reason;
-  std::vector<std::string> images;
+  fact_text reason;
+  const std::vector<std::string>* images = nullptr; ///< as the last state that shows it has them
 };
 
 /// An object that an apply pruned.
 struct removal {
   object_id object;
-  std::string uid;
+  fact_text uid;
   std::size_t cause = 0; ///< index of the attempt
   moment begin;
   moment end; ///< gone; version no_version while its finalizer works
-  std::string revision;
+  fact_text revision;
 };
 
 /// An object that only waited for a change, or still does.
 struct lingering {
   object_id object;
-  std::string uid;
-  std::string reason;
-  std::string message;
+  fact_text uid;
+  fact_text reason;
+  fact_text message;
   moment begin;
   moment end;
   timestamp begin_at; ///< the best of arrival and what was written
@@ -86,6 +88,7 @@ struct change_facts {
   std::vector<std::size_t> attempts;
   std::vector<std::size_t> rollouts;
   std::vector<std::size_t> removals;
+  std::vector<std::size_t> fetch_failures;
   std::vector<lingering> waits;
   std::set<object_id> passed_over; ///< objects that went on without finishing or starting it
   std::set<object_id> pending;     ///< objects expected to do something still
@@ -94,27 +97,47 @@ struct change_facts {
   bool took() const { return !attempts.empty() || !removals.empty() || !waits.empty(); }
 };
 
+/// A content that a source's own Event tells of.
+struct noted_content {
+  std::string key;
+  fact_text revision;
+  fact_text origin_revision;
+  timestamp at;
+  std::uint64_t version = 0; ///< of the Event
+};
+
 constexpr auto no_attempt = static_cast<std::size_t>(-1);
 
-struct analysis {
-  analysis(const ledger& facts, const assembly_options& options);
+/// How far an analysis is to go. Who caused what is always found out for all that is known.
+struct analysis_scope {
+  const std::string* change = nullptr; ///< the one that is asked about; null for all
+  bool attribution_only = false;       ///< which changes an object takes; not when and how these end
+};
 
-  std::map<object_id, timeline> timelines;
+struct analysis {
+  analysis(const ledger& facts, const assembly_options& options, analysis_scope scope = {});
+
+  object_map<timeline> timelines;
   std::vector<attempt> attempts;
   std::vector<wait> waits;
   std::vector<occurrence> contents;
   std::vector<rollout> rollouts;
   std::vector<removal> removals;
-  std::map<object_id, std::vector<std::size_t>> attempts_of;
-  std::map<object_id, std::vector<std::size_t>> waits_of;
-  std::map<object_id, std::vector<std::size_t>> contents_of;
-  std::map<object_id, std::vector<spec_change>> spec_changes_of;
+  std::vector<fetch_failure> fetch_failures;
+  std::vector<fetch_failure> fetches_due; ///< asked for and not fetched yet
+  object_map<std::vector<std::size_t>> attempts_of;
+  object_map<std::vector<std::size_t>> waits_of;
+  object_map<std::vector<std::size_t>> contents_of;
+  object_map<std::vector<spec_change>> spec_changes_of;
   std::map<std::string, change_facts> changes;
+  /// Of each source, what applies it and has a history of that.
+  object_map<std::vector<const timeline*>> appliers;
   std::map<object_id, object_id> told_origins; ///< of charts, from messages alone
-  std::map<object_id, moment>
-      dying_since; ///< of objects with a deletion timestamp: the first state that shows it
+  object_map<moment> dying_since; ///< of objects with a deletion timestamp: the first state that shows it
 
   const timeline* find(const object_id& object) const;
+  /// Returns the object's ID, which must be in a timeline, as it is kept: a key of the maps above.
+  const object_id& kept(const object_id& object) const { return timelines.find(object)->first; }
   /// Returns whether that kind's watch is known to have come as far as that version: an object of which no
   /// later state is known has none, then. Watches of different kinds are not in step.
   bool has_seen(const std::string& kind, std::uint64_t version) const;
@@ -124,22 +147,32 @@ struct analysis {
   std::optional<std::size_t> attempt_around(const object_id& by, std::uint64_t version) const;
   /// Returns the same where an outage of the watch leaves open whose work that version was: then the second
   /// in which it happened decides.
-  std::optional<std::size_t> attempt_around(const object_id& by, std::uint64_t version,
-                                            timestamp second) const;
+  std::optional<std::size_t> attempt_around(const object_id& by, std::uint64_t version, timestamp second,
+                                            const object_id& applied) const;
   /// Returns the attempt of `by` that was under way in that second.
   std::optional<std::size_t> attempt_at(const object_id& by, timestamp second) const;
-  /// Returns the same where no other one can be meant.
-  std::optional<std::size_t> only_attempt_at(const object_id& by, timestamp second) const;
+  /// Returns the same where no other one can be meant, for what a state of version `until` shows of
+  /// `applied`.
+  std::optional<std::size_t> only_attempt_at(const object_id& by, timestamp second, std::uint64_t until,
+                                             const object_id& applied) const;
   /// Returns the attempt during which the message was produced, or no_attempt. Its own revision is right as
   /// long as it has occurred only once; otherwise time decides.
   std::size_t attempt_of_message(const observation& message) const;
   /// Returns whether a Trace's eventSources name the object.
   bool selected(const object_id& object) const;
+  /// Returns whether they name anything that took the change, or that waits for what it could not fetch.
+  bool anything_selected(const change_facts& change) const;
   /// Returns whether messages during that attempt name the object; nothing when no change log of it has
   /// arrived.
   std::optional<bool> log_names(std::size_t attempt_index, const object_id& object) const;
 
+  /// Returns whether the change is one that is asked about.
+  bool asked_about(const std::string& change) const {
+    return !change.empty() && (!scope.change || *scope.change == change);
+  }
+
   const assembly_options& options;
+  analysis_scope scope;
   /// Whether the states of all objects are withheld, so that only messages tell.
   bool withheld = false;
   /// What each attempt's apply says it has touched.
@@ -148,29 +181,40 @@ struct analysis {
 private:
   /// Returns the last second in which the attempt may have been under way.
   timestamp latest_second_of(const std::vector<std::size_t>& all_of_object, const attempt& of) const;
+  /// Returns whether an attempt before it, which was over when its object was listed, may have been under way
+  /// in that second.
+  bool may_be_of_an_earlier(const attempt& than, timestamp second) const;
 
   std::map<std::string, std::uint64_t> seen_until_; ///< latest version of each kind
+  std::deque<std::vector<observation_ptr>> completed_;
 
   void read_timelines(const ledger& facts);
+  /// Returns the states, where a deletion came with little but its name with what was known of the object.
+  std::span<const observation_ptr> completed(const std::vector<observation_ptr>& states);
   /// What ended during an outage of the watch had lasted until then, though only other objects of the kind
   /// had new states.
   void extend_waits();
   void read_logs();
   void find_spec_changes();
-  void attribute();
   void find_rollouts();
   void find_removals();
   void collect();
+  /// Returns the sources whose content something that the Trace selects takes, and those that it selects.
+  std::set<object_id> sources_of_selected() const;
 };
 
 /// Returns the second in which an attempt began, as far as what its controller wrote tells.
 timestamp start_second_of(const attempt& of);
 
-/// The states of those who apply each source, with their histories.
-using appliers_by_source = std::map<object_id, std::vector<const object_state*>>;
+/// Returns the contents that Events of the source tell of, in their order. One that has come again has lost
+/// its revision.
+std::vector<noted_content> noted_contents(const object_id& source, const timeline& line);
+
+/// The rule of whether a source had left and come back to a content before it was seen there.
+bool had_left(const analysis& all, const occurrence& content);
 
 /// The rule of which source had a content first, where that source has gone on before anything was seen.
-void recall_first_source(analysis& all, const appliers_by_source& appliers);
+void recall_first_source(analysis& all);
 
 /// The rules of what a restart leaves of runs that were over before it.
 void recall_histories(analysis& all);

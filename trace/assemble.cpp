@@ -10,23 +10,12 @@ namespace tc::trace {
 
 namespace {
 
-/// Whether the Trace selects anything that took the change.
-bool anything_selected(const analysis& all, const change_facts& change) {
-  auto selected = [&](const object_id& object) { return all.selected(object); };
-  return std::any_of(change.attempts.begin(), change.attempts.end(),
-                     [&](std::size_t each) { return selected(all.attempts[each].object); }) ||
-         std::any_of(change.waits.begin(), change.waits.end(),
-                     [&](const lingering& each) { return selected(each.object); }) ||
-         std::any_of(change.removals.begin(), change.removals.end(),
-                     [&](std::size_t each) { return selected(all.removals[each].object); });
-}
-
 change_ref reference_to(const analysis& all, const std::string& key, const change_facts& change) {
   change_ref result;
   result.key = key;
   result.root = root_of(all, key, change);
   result.revision = revision_of(all, result.root, change);
-  result.unused = !anything_selected(all, change);
+  result.unused = !all.anything_selected(change);
   result.drift = key.starts_with("drift:");
   return result;
 }
@@ -65,15 +54,22 @@ std::vector<change_ref> changes_in(const ledger& facts, const assembly_options& 
   return result;
 }
 
-completed_trace assemble(const ledger& facts, const std::string& key, const assembly_options& options) {
-  analysis all{facts, options};
+completed_trace draw_one(const analysis& all, const std::string& key) {
   auto found = all.changes.find(key);
   if (found == all.changes.end()) {
     completed_trace none;
     none.change_key = key;
     return none;
   }
-  return draw({all, options, messages_by_attempt(all), notifications_by_attempt(all)}, key, found->second);
+  std::set<object_id> takers;
+  for (auto index : found->second.attempts)
+    takers.insert(all.attempts[index].object);
+  return draw({all, all.options, messages_by_attempt(all, &takers), notifications_by_attempt(all, &takers)},
+              key, found->second);
+}
+
+completed_trace assemble(const ledger& facts, const std::string& key, const assembly_options& options) {
+  return draw_one(analysis{facts, options, {&key}}, key);
 }
 
 std::vector<completed_trace> assemble_all(const ledger& facts, const assembly_options& options) {

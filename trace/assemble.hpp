@@ -26,6 +26,9 @@ struct assembly_options {
   std::map<std::string, std::string> attributes; ///< spec.attributes
   bool include_drift = false;
   bool include_unused = false;
+  /// No object's states come at all, only messages: changes are concluded from these as they come. Where some
+  /// states come, messages open no change.
+  bool messages_only = false;
   duration settle_after = std::chrono::seconds{10};
   duration timeout = std::chrono::minutes{30};
   std::string cluster_name; ///< "" for none

@@ -19,13 +19,16 @@ public:
   void run() {
     struct step {
       std::uint64_t version;
-      int rank; // at the same version content comes first, releases last
+      int rank; // at the same version content comes first, releases after what applies them, failed fetches
+                // last
       std::size_t index;
       auto operator<=>(const step&) const = default;
     };
     std::vector<step> steps;
     for (std::size_t index = 0; index < all_.contents.size(); ++index)
       steps.push_back({all_.contents[index].begin.version, 0, index});
+    for (std::size_t index = 0; index < all_.fetch_failures.size(); ++index)
+      steps.push_back({all_.fetch_failures[index].begin.version, 3, index});
     for (std::size_t index = 0; index < all_.attempts.size(); ++index) {
       // What was under way or over when it was listed began before anything that was seen.
       const auto& each = all_.attempts[index];
@@ -33,25 +36,52 @@ public:
       steps.push_back({version, each.object.kind == "HelmRelease" ? 2 : 1, index});
     }
     std::sort(steps.begin(), steps.end());
-    for (const auto& each : steps) {
-      if (each.rank == 0) {
-        if (all_.contents[each.index].generated)
-          join_what_it_was_made_of(each.index);
-        else
-          adopt(all_.contents[each.index]);
-        activity_of_[all_.contents[each.index].change].add_content(all_.contents[each.index]);
-        continue;
-      }
-      if (all_.attempts[each.index].object.kind == "HelmRelease")
-        attribute_release(each.index);
+    decided_contents_.resize(all_.contents.size());
+    decided_attempts_.resize(all_.attempts.size());
+    for (const auto& each : steps)
+      if (each.rank == 0)
+        decide_content(each.index);
+      else if (each.rank == 3)
+        attribute_failure(all_.fetch_failures[each.index]);
       else
-        attribute_application(each.index);
-      if (const auto& key = all_.attempts[each.index].key; !key.empty())
-        activity_of_[key].add_attempt(all_.attempts, each.index);
-    }
+        decide_attempt(each.index);
+    for (auto& each : all_.fetches_due)
+      attribute_failure(each);
   }
 
 private:
+  void decide_content(std::size_t index) {
+    if (decided_contents_[index])
+      return;
+    decided_contents_[index] = true;
+    auto& content = all_.contents[index];
+    if (content.generated)
+      join_what_it_was_made_of(index);
+    else
+      adopt(content);
+    activity_of_[content.change].add_content(content);
+  }
+
+  /// Of what was listed, the versions do not tell which was before which: what it was made of is decided
+  /// before it.
+  void decide_attempt(std::size_t index) {
+    if (decided_attempts_[index])
+      return;
+    decided_attempts_[index] = true;
+    auto& run = all_.attempts[index];
+    if (auto source = source_of(run))
+      if (auto found = all_.contents_of.find(*source); found != all_.contents_of.end())
+        for (auto content : found->second)
+          if (all_.contents[content].begin.version == 0)
+            decide_content(content);
+    if (run.object.kind == "HelmRelease")
+      attribute_release(index);
+    else
+      attribute_application(index);
+    if (!run.key.empty())
+      activity_of_[run.key].add_attempt(all_.attempts, index);
+  }
+
   /// The apply behind an object's creation or latest new spec up to that version. What a HelmRelease makes
   /// (its HelmChart) was asked for by the apply behind the HelmRelease.
   std::optional<std::size_t> apply_behind(const object_id& object, std::uint64_t from, std::uint64_t to,
@@ -79,11 +109,51 @@ private:
     return after == list.begin() ? nullptr : &*std::prev(after);
   }
 
+  /// A source that cannot fetch what a commit made it fetch, or a chart that cannot be packaged from what its
+  /// own source has got, fails in the trace of that commit. Of a repository that is away nobody knows what
+  /// it would have had: that is in no change.
+  void attribute_failure(fetch_failure& failure) {
+    std::optional<std::size_t> cause;
+    if (failure.asked)
+      cause = apply_behind(failure.source, failure.asked_after, failure.asked_by, failure.asked_unseen);
+    else if (is_known(failure.asked_second))
+      cause = apply_in(failure.source, failure.asked_second);
+    if (cause)
+      decide_attempt(*cause);
+    if (cause && !all_.attempts[*cause].key.empty()) {
+      failure.cause = cause;
+      failure.change = all_.attempts[*cause].key;
+      return;
+    }
+    if (const auto* content = packaged_from(failure);
+        content && content->begin.version > failure.content_before)
+      failure.change = content->change;
+  }
+
+  /// What the repository or bucket that a chart lies in had by then.
+  const occurrence* packaged_from(const fetch_failure& failure) const {
+    const auto* then = all_.find(failure.source)->at(failure.begin.version);
+    if (failure.source.kind != "HelmChart" || !then->state->source_ref ||
+        then->state->source_ref->kind == "HelmRepository")
+      return nullptr;
+    auto found = all_.contents_of.find(*then->state->source_ref);
+    if (found == all_.contents_of.end())
+      return nullptr;
+    const occurrence* result = nullptr;
+    for (auto index : found->second)
+      if (all_.contents[index].begin.version <= failure.begin.version)
+        result = &all_.contents[index];
+    return result;
+  }
+
   /// A chart or plain OCI artifact that is new because a commit created its source or changed its spec
   /// belongs to that commit. Content that is itself a commit never does: its key says what it is.
   void adopt(occurrence& content) {
-    if (!content.spec_moved || content.key.starts_with("sha1:") ||
-        !parse_revision(content.origin_revision).hex.empty() || content.source.kind == "GitRepository")
+    if (is_commit(content.source, content.key, content.origin_revision))
+      return;
+    if (is_known(content.asked_second))
+      adopt_listed(content);
+    if (!content.spec_moved || content.cause)
       return;
     auto cause = apply_behind(content.source, content.asked_after, content.asked_by, content.asked_unseen);
     if (!cause || all_.attempts[*cause].key.empty())
@@ -98,6 +168,54 @@ private:
       return;
     content.cause = cause;
     content.change = all_.attempts[*cause].key;
+  }
+
+  /// The same where a list showed the source first: who created it or changed its spec is known by the
+  /// second, and the content is the first one fetched since.
+  void adopt_listed(occurrence& content) {
+    if (!content.begin.live && !first_since(content, content.asked_second))
+      return;
+    auto cause = apply_in(content.source, content.asked_second);
+    if (!cause)
+      return;
+    decide_attempt(*cause);
+    if (all_.attempts[*cause].key.empty())
+      return;
+    content.cause = cause;
+    content.change = all_.attempts[*cause].key;
+  }
+
+  /// The apply behind the spec that a source had since that second.
+  std::optional<std::size_t> apply_in(const object_id& source, timestamp second) const {
+    auto owner = all_.owner_of(source);
+    if (!owner)
+      return {};
+    auto found = all_.spec_changes_of.find(owner->kind == "HelmRelease" ? *owner : source);
+    if (found == all_.spec_changes_of.end())
+      return {};
+    std::optional<std::size_t> result;
+    for (const auto& each : found->second)
+      if (is_known(each.applied_at) && each.applied_at <= second)
+        result = each.cause;
+    return result;
+  }
+
+  /// Whether it came soon after that second, and nothing tells of another content that came between.
+  bool first_since(const occurrence& content, timestamp asked) {
+    const auto& line = *all_.find(content.source);
+    auto interval = line.latest()->state->interval.value_or(duration{});
+    if (content.updated < asked || content.updated > asked + interval)
+      return false;
+    for (const auto& each : noted_contents(content.source, line))
+      if (each.key != content.key && each.at >= asked && each.at < content.updated + std::chrono::seconds{1})
+        return false;
+    if (auto followers = all_.appliers.find(content.source); followers != all_.appliers.end())
+      for (const auto* follower : followers->second)
+        for (const auto& record : follower->latest()->state->applies)
+          if (record.last_reconciled >= asked && record.last_reconciled <= content.updated &&
+              !has_change_key(content.source, record.revision, record.origin_revision, content.key))
+            return false;
+    return true;
   }
 
   /// The content before it of the same source.
@@ -256,8 +374,7 @@ private:
     if (!run.source)
       return;
     auto content = content_at(*run.source, run, [&](const occurrence& each) {
-      return run.revision.empty() ||
-             std::find(each.revisions.begin(), each.revisions.end(), run.revision) != each.revisions.end();
+      return run.revision.empty() || each.has_revision(run.revision);
     });
     if (run.revision.empty() && content) { // it failed before it named one
       auto now = content_at(*run.source, run, [](const occurrence&) { return true; });
@@ -299,8 +416,7 @@ private:
       if (earlier.uid != run.uid || earlier.source != run.source ||
           earlier.first.version < content.begin.version)
         return false;
-      bool same = earlier.revision.empty() || std::find(content.revisions.begin(), content.revisions.end(),
-                                                        earlier.revision) != content.revisions.end();
+      bool same = earlier.revision.empty() || content.has_revision(earlier.revision);
       if (same && was_elsewhere)
         return true;
       if (same)
@@ -445,7 +561,7 @@ private:
   bool joins_by_values(attempt& run, const attempt* before) {
     bool known = before && !inputs_missed(*before);
     const auto* record = known ? nullptr : record_before(run);
-    auto earlier = known ? before->config_digest : record ? record->config_digest : std::string{};
+    auto earlier = known ? before->config_digest : record ? fact_text{record->config_digest} : fact_text{};
     if (earlier.empty() || earlier == run.config_digest)
       return false;
     const auto* line = all_.find(run.object);
@@ -458,7 +574,10 @@ private:
     std::optional<std::size_t> possible;
     for (const auto& values : reads)
       for (const auto& object : appliers_of(values)) {
-        const auto& list = all_.attempts_of[object];
+        auto found = all_.attempts_of.find(object);
+        if (found == all_.attempts_of.end())
+          continue;
+        const auto& list = found->second;
         auto here = std::partition_point(list.begin(), list.end(), [&](std::size_t each) {
           return all_.attempts[each].first.version <= run.first.version;
         });
@@ -547,7 +666,7 @@ private:
                std::any_of(each.revisions.begin(), each.revisions.end(), [&](const std::string& known) {
                  return parse_revision(known).digest() == run.digest;
                });
-      return std::find(each.revisions.begin(), each.revisions.end(), run.revision) != each.revisions.end();
+      return each.has_revision(run.revision);
     });
     // Fetched because its spec moved, and by whom is not known (yet): no change of its own.
     if (content && all_.contents[*content].spec_moved && !all_.contents[*content].cause &&
@@ -555,7 +674,8 @@ private:
       return false;
     run.attribution = "chart";
     if (!content) {
-      run.key = run.source->kind == "HelmChart" ? change_key_of(*run.source, run.revision, {}) : run.digest;
+      run.key = run.source->kind == "HelmChart" ? change_key_of(*run.source, run.revision, {})
+                                                : std::string{run.digest};
       return !run.key.empty();
     }
     const auto& chart = all_.contents[*content];
@@ -567,8 +687,7 @@ private:
         latest->state->source_ref->kind != "HelmRepository") {
       const auto& origin = *latest->state->source_ref;
       auto commit = content_at(origin, run, [&](const occurrence& each) {
-        return std::find(each.revisions.begin(), each.revisions.end(), chart.observed_source_revision) !=
-               each.revisions.end();
+        return each.has_revision(chart.observed_source_revision);
       });
       run.key = commit ? all_.contents[*commit].change
                        : change_of_unseen(change_key_of(origin, chart.observed_source_revision, {}), run);
@@ -582,11 +701,31 @@ private:
   }
 
   analysis& all_;
+  std::vector<bool> decided_contents_;
+  std::vector<bool> decided_attempts_;
   std::map<std::string, change_activity> activity_of_;
   std::map<std::string, std::vector<std::size_t>> contents_by_key_;
   bool inventories_read_ = false;
   std::map<object_id, std::vector<object_id>> appliers_;
 };
+
+/// What a source that was made anew got belongs to the apply that made it. Where none did, it has what the
+/// one before it had: that stay goes on.
+void join_stays_of_new_objects(analysis& all) {
+  for (const auto& [source, list] : all.contents_of) {
+    occurrence* before = nullptr;
+    for (auto index : list) {
+      auto& content = all.contents[index];
+      if (before && content.of_new_object && content.change == before->change) {
+        before->end = content.end;
+        before->latest = std::max(before->latest, content.latest);
+        content.change.clear();
+      } else {
+        before = &content;
+      }
+    }
+  }
+}
 
 } // namespace
 
@@ -609,13 +748,11 @@ void attribute_all(analysis& all) {
     }
     for (auto index : found->second) {
       const auto& each = all.contents[index];
-      if (each.begin.version <= content.begin.version &&
-          std::find(each.revisions.begin(), each.revisions.end(), content.observed_source_revision) !=
-              each.revisions.end())
+      if (each.begin.version <= content.begin.version && each.has_revision(content.observed_source_revision))
         content.change = each.change;
     }
   }
-  name_attempts(all);
+  join_stays_of_new_objects(all);
 }
 
 void name_attempts(analysis& all) {
@@ -623,16 +760,18 @@ void name_attempts(analysis& all) {
   // the start.
   std::map<std::pair<object_id, std::string>, int> ordinals;
   for (auto& each : all.attempts) {
+    if (all.scope.change && each.key != *all.scope.change)
+      continue;
     std::string text;
     if (each.release_version != 0)
       text = "release " + std::to_string(each.release_version) + ' ' + to_rfc3339(each.deployed_second);
     else if (is_known(each.recorded_second))
-      text = each.reason + ' ' + to_rfc3339(each.recorded_second);
+      text = std::string{each.reason} + ' ' + to_rfc3339(each.recorded_second);
     else if (is_known(each.outcome_second))
-      text = each.reason + ' ' + to_rfc3339(each.outcome_second);
+      text = std::string{each.reason} + ' ' + to_rfc3339(each.outcome_second);
     else
       text = "started " + to_rfc3339(each.start_second);
-    auto ordinal = ordinals[{each.object, text}]++;
+    auto ordinal = ordinals[{each.object, each.key + ' ' + text}]++; // an ID is of one trace
     each.discriminator = ordinal == 0 ? text : text + ' ' + std::to_string(ordinal);
   }
 }

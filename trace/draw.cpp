@@ -22,6 +22,11 @@ public:
       : context_(context), all_(context.all), change_(change), key_(key), parents_(context.all, key, change) {
     for (auto index : change.contents)
       contents_of_[all_.contents[index].source].push_back(index);
+    for (auto index : change.attempts)
+      if (const auto& source = all_.attempts[index].source)
+        takers_of_[*source].push_back(index);
+    for (auto index : change.fetch_failures)
+      failures_of_[all_.fetch_failures[index].source].push_back(&all_.fetch_failures[index]);
     out_.change_key = key;
     out_.trace_namespace = context.options.trace_namespace;
     out_.trace_name = context.options.trace_name;
@@ -53,6 +58,8 @@ public:
     for (auto index : change_.contents)
       if (all_.selected(all_.contents[index].source))
         draw_source(all_.contents[index].source);
+    for (const auto& [source, failures] : failures_of_)
+      draw_source(source);
     draw_commits();
     finish();
     return std::move(out_);
@@ -74,6 +81,9 @@ private:
     for (auto index : change_.rollouts)
       if (all_.selected(all_.rollouts[index].object))
         choose(all_.rollouts[index].cause);
+    for (auto index : change_.fetch_failures)
+      if (auto cause = all_.fetch_failures[index].cause)
+        choose(*cause);
     std::map<object_id, int> numbers;
     for (auto index : change_.attempts)
       numbers_[index] = ++numbers[all_.attempts[index].object];
@@ -136,10 +146,30 @@ private:
                                          : "reconcile " + source.kind + ' ' + source.name);
     made.id = source_id(source);
     const auto* line = all_.find(source);
-    const auto* latest = line ? line->latest() : nullptr;
-    if (latest)
-      put(made, "k8s.resource.uid", latest->uid);
-    if (held.empty()) {
+    // As it was when it had the content: another one may have its name by now.
+    const auto* then = !line          ? nullptr
+                       : held.empty() ? line->latest()
+                                      : line->at(held.front()->begin.version);
+    if (then)
+      put(made, "k8s.resource.uid", then->uid);
+    auto failed = failures_of_.find(source);
+    if (!held.empty() || failed != failures_of_.end()) {
+      auto asked_by = held.empty() ? failed->second.front()->cause : held.front()->cause;
+      put(made, "flux.attribution", asked_by ? "owner-attempt" : "source-revision");
+    }
+    if (held.empty() && failed != failures_of_.end()) {
+      const auto& last = *failed->second.back();
+      bool never = last.fetched.version == 0;
+      made.start = tried_at(*failed->second.front());
+      made.end = never ? time_of(last.begin, last.second) : time_of(last.fetched, {});
+      made.end = std::max(made.start, made.end);
+      if (never) {
+        put(made, "flux.outcome", "failed");
+        put(made, "flux.reason", last.reason);
+        made.status = span_status::error;
+        made.status_message = last.message;
+      }
+    } else if (held.empty()) {
       if (all_.contents_of.find(source) == all_.contents_of.end()) {
         made.attributes.push_back({"flux.synthetic", true});
         inferred_ = true;
@@ -150,18 +180,19 @@ private:
       const auto& first = *held.front();
       put(made, "flux.revision", first.revisions.front());
       put(made, "flux.origin_revision", first.origin_revision);
-      made.end = time_of(first.begin, first.updated);
+      made.end = there_by(source, first);
       made.start = first.fetch_begin.version != 0 && first.fetch_begin.live
                        ? std::min(first.fetch_begin.at, made.end)
                        : made.end;
-      fetched_ += made.end - made.start;
+      if (failed == failures_of_.end())
+        fetched_ += made.end - made.start;
       for (const auto* each : held)
         for (auto& event : messages_of_content(all_, *each))
           made.events.push_back(std::move(event));
       for (const auto* each : held)
         for (const auto& fact : notifications_of_content(all_, *each))
           draw_notification(*fact, made.id);
-      put_content(made, source, first, latest);
+      put_content(made, source, first, then);
     }
     if (is_root) {
       made.kind = span_kind::server;
@@ -173,14 +204,72 @@ private:
       if (made.parent == made.id)
         made.parent = source_id(out_.root);
     }
+    if (failed != failures_of_.end())
+      draw_fetches(failed->second, held.empty() ? std::nullopt : std::optional{made.start}, made);
     out_.spans.push_back(std::move(made));
   }
 
+  static timestamp tried_at(const fetch_failure& failure) {
+    auto failed_at = time_of(failure.begin, failure.second);
+    return failure.tried.version != 0 && failure.tried.live ? std::min(failure.tried.at, failed_at)
+                                                            : failed_at;
+  }
+
+  /// The tries of a source, the last of which may have got what it should. Between them it waited.
+  void draw_fetches(const std::vector<const fetch_failure*>& failures, std::optional<timestamp> succeeded,
+                    span& source_span) {
+    source_span.start = std::min(source_span.start, tried_at(*failures.front()));
+    std::map<std::string, int> ordinals;
+    duration worked{};
+    auto draw = [&](const std::string& discriminator, timestamp from, timestamp to) -> span& {
+      auto made = make_phase(failures.front()->source, "fetch");
+      auto ordinal = ordinals[discriminator]++;
+      made.id = derive_span_id(out_.id, failures.front()->source,
+                               discriminator + (ordinal ? ' ' + std::to_string(ordinal) : std::string{}));
+      made.parent = source_span.id;
+      made.end = std::min(to, source_span.end);
+      made.start = std::clamp(from, source_span.start, made.end);
+      worked += made.end - made.start;
+      out_.spans.push_back(std::move(made));
+      return out_.spans.back();
+    };
+    for (const auto* each : failures) {
+      auto& made = draw("fetch failed " + each->uid + ' ' + std::to_string(each->generation) + ' ' +
+                            to_rfc3339(each->second) + ' ' + each->reason,
+                        tried_at(*each), time_of(each->begin, each->second));
+      put(made, "flux.outcome", "failed");
+      put(made, "flux.reason", each->reason);
+      made.status = span_status::error;
+      made.status_message = each->message;
+    }
+    if (succeeded && *succeeded >= time_of(failures.back()->begin, failures.back()->second))
+      put(draw("fetch", *succeeded, source_span.end), "flux.outcome", "succeeded");
+    fetched_ += worked;
+    waited_ += source_span.end - source_span.start - worked;
+  }
+
+  /// Since when a source has had a content. Each kind has a watch of its own, and that of the source may be
+  /// behind: who took the content shows that it was there.
+  timestamp there_by(const object_id& source, const occurrence& content) const {
+    auto result = time_of(content.begin, content.updated);
+    if (!content.begin.live || !is_known(content.updated))
+      return result;
+    auto was_there = [&](timestamp at) { result = std::min(result, std::max(at, content.updated)); };
+    if (auto takers = takers_of_.find(source); takers != takers_of_.end())
+      for (auto index : takers->second)
+        if (const auto& run = all_.attempts[index];
+            run.first.version > content.begin.version && !run.timed_by_seconds)
+          was_there(run.start);
+    for (const auto& each : change_.waits)
+      if (each.source == source && each.begin.version > content.begin.version && each.begin.live)
+        was_there(each.begin_at);
+    return result;
+  }
+
   std::string revision_seen_by_takers(const object_id& source) const {
-    for (auto index : change_.attempts)
-      if (all_.attempts[index].source == source)
-        return all_.attempts[index].revision;
-    return out_.revision;
+    auto takers = takers_of_.find(source);
+    return takers == takers_of_.end() ? out_.revision
+                                      : std::string{all_.attempts[takers->second.front()].revision};
   }
 
   timestamp earliest_start() const {
@@ -429,15 +518,27 @@ private:
       applied_ += run_span.end - run_span.start;
   }
 
-  std::string with_uid(const object_id& object, const std::string& uid, const std::string& text) const {
+  /// Objects may follow each other under one name: when each was created tells them apart, also where nothing
+  /// shows the one before any more.
+  std::string with_creation(const object_id& object, const std::string& uid, const std::string& text) const {
     const auto* line = all_.find(object);
-    bool recreated = line && !line->states.empty() && line->states.front()->uid != uid;
-    return recreated ? text + ' ' + uid : text;
+    const observation* own = nullptr;
+    bool another = false; // in the same second
+    for (const auto& fact : line ? line->states : std::vector<observation_ptr>{})
+      if (fact->uid == uid && fact->state && is_known(fact->state->created)) {
+        own = fact.get();
+        break;
+      }
+    if (!own)
+      return text;
+    for (const auto& fact : line->states)
+      another = another || (fact->uid < uid && fact->state && fact->state->created == own->state->created);
+    return text + ' ' + to_rfc3339(own->state->created) + (another ? ' ' + uid : std::string{});
   }
 
   void draw_waiting(const lingering& waiting) {
     auto made = make(waiting.object, "run", "reconcile " + waiting.object.kind + ' ' + waiting.object.name);
-    made.id = derive_span_id(out_.id, waiting.object, with_uid(waiting.object, waiting.uid, "waited"));
+    made.id = derive_span_id(out_.id, waiting.object, with_creation(waiting.object, waiting.uid, "waited"));
     made.parent = place(parents_.of_waiting(waiting));
     made.start = waiting.begin_at;
     made.end = is_known(waiting.end_at) ? waiting.end_at : std::max(made.start, last_known());
@@ -466,7 +567,7 @@ private:
   void draw_removal(const removal& gone) {
     const auto& by = all_.attempts[gone.cause];
     auto made = make(gone.object, "run", "delete " + gone.object.kind + ' ' + gone.object.name);
-    made.id = derive_span_id(out_.id, gone.object, with_uid(gone.object, gone.uid, "delete"));
+    made.id = derive_span_id(out_.id, gone.object, with_creation(gone.object, gone.uid, "delete"));
     made.parent = attempt_id(gone.cause);
     made.start = gone.begin.live ? gone.begin.at : by.end;
     bool over = gone.end.version != no_version;
@@ -490,7 +591,7 @@ private:
     auto made = make(rolled.object, "workload", "roll out " + rolled.object.kind + ' ' + rolled.object.name);
     made.id = derive_span_id(
         out_.id, rolled.object,
-        with_uid(rolled.object, rolled.uid, "generation " + std::to_string(rolled.generation)));
+        with_creation(rolled.object, rolled.uid, "generation " + std::to_string(rolled.generation)));
     made.parent = attempt_id(rolled.cause);
     made.start = time_of(rolled.begin, rolled.begin_second);
     bool over = rolled.end.version != no_version;
@@ -506,7 +607,8 @@ private:
     std::string how{to_string(result)};
     put(made, "flux.outcome", how);
     put(made, "flux.reason", reason);
-    put_images(made, rolled.images);
+    if (rolled.images)
+      put_images(made, *rolled.images);
     if (result == outcome::failed) {
       made.status = span_status::error;
       made.status_message = reason;
@@ -548,6 +650,8 @@ private:
       root.links.push_back({first_id_,
                             derive_span_id(first_id_, out_.root, "source"),
                             {{"flux.link", std::string{"sameContent"}}}});
+    for (auto& each : out_.spans)
+      hide_credentials(each);
     out_.settled_at = last_known();
     std::sort(out_.spans.begin(), out_.spans.end(), [](const span& left, const span& right) {
       return std::tuple{!left.parent.is_zero(), left.start, left.id} <
@@ -598,6 +702,8 @@ private:
     for (const auto& [object, run] : last)
       if (run->result == outcome::failed)
         return object.to_string() + ": " + run->message;
+    for (const auto* each : unfetched(all_, change_))
+      return each->source.to_string() + ": " + each->message;
     return {};
   }
 
@@ -612,6 +718,8 @@ private:
   std::set<std::size_t> wanted_;
   std::map<std::size_t, int> numbers_;
   std::set<object_id> drawn_;
+  std::map<object_id, std::vector<const fetch_failure*>> failures_of_;
+  std::map<object_id, std::vector<std::size_t>> takers_of_;   ///< by source: its attempts
   std::map<object_id, std::vector<std::size_t>> contents_of_; ///< by source: to scan them all for each is n²
   duration waited_{};
   duration fetched_{};

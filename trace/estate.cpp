@@ -2,6 +2,8 @@
 
 #include "messages/kinds.hpp"
 #include "trace/analysis.hpp"
+#include "trace/earlier_stays.hpp"
+#include "trace/message_estate.hpp"
 #include "trace/reach.hpp"
 #include "trace/revision.hpp"
 
@@ -28,13 +30,10 @@ std::vector<object_id> above(const observation& fact) {
   if (auto slash = state.helm_chart.find('/'); slash != std::string::npos)
     result.push_back({"source.toolkit.fluxcd.io", "HelmChart", state.helm_chart.substr(0, slash),
                       state.helm_chart.substr(slash + 1)});
-  for (const auto& [group, kind] : {std::pair{"helm.toolkit.fluxcd.io", "HelmRelease"},
-                                    std::pair{"kustomize.toolkit.fluxcd.io", "Kustomization"}}) {
-    auto name = state.label(std::string{group} + "/name");
-    if (!name.empty())
-      result.push_back(
-          {group, kind, std::string{state.label(std::string{group} + "/namespace")}, std::string{name}});
-  }
+  for (const auto& by : labels_of_appliers)
+    if (auto name = state.label(by.name); !name.empty())
+      result.push_back({std::string{by.group}, std::string{by.kind},
+                        std::string{state.label(by.namespace_name)}, std::string{name}});
   return result;
 }
 
@@ -48,12 +47,17 @@ std::vector<object_id> values_applied(const observation& fact) {
   return result;
 }
 
-/// An apply's change log: the only messages from which a change is concluded.
+/// An apply's change log.
 bool is_change_log(const observation& fact) {
   if (!fact.message || fact.object.kind != "Kustomization")
     return false;
   auto line = std::string_view{fact.message->text}.substr(0, fact.message->text.find('\n'));
   return line.ends_with(" configured") || line.ends_with(" created") || line.ends_with(" deleted");
+}
+
+/// The only messages from which a change is concluded.
+bool decides(const observation& fact) {
+  return is_change_log(fact) || tells_of_earlier_content(fact) || tells_of_content_taken(fact);
 }
 
 /// Stands for a content: sources at the same one share a change.
@@ -82,9 +86,14 @@ std::string signature_of(const observation& fact) {
 /// The same for how it went; nothing while that is not known.
 std::optional<std::string> result_in(const observation& fact) {
   const auto* ready = fact.state->find_condition("Ready");
-  if (!ready || ready->status == "Unknown" || is_source_kind(fact.object.kind) ||
-      is_workload_kind(fact.object.kind))
+  if (!ready || ready->status == "Unknown" || is_workload_kind(fact.object.kind))
     return {};
+  if (is_source_kind(fact.object.kind)) {
+    if (!ready->is_false())
+      return {};
+    return "failing at generation " + std::to_string(fact.state->generation) + ' ' +
+           fact.state->observed_source_revision;
+  }
   return ready->is_true() ? "ready" : "not ready: " + ready->reason;
 }
 
@@ -100,6 +109,8 @@ struct estate::impl {
     std::string signature;
     std::string result;
     bool truncated = false; ///< earlier states are gone
+    /// The first state left, where that is no creation; made when it is first asked for.
+    mutable observation_ptr first_as_listed;
     std::set<std::uint64_t>
         content_states; ///< of a source: states in which it first had a content; kept longer
   };
@@ -111,7 +122,7 @@ struct estate::impl {
     std::size_t bytes = 0;
   };
 
-  std::map<object_id, object_memory> objects;
+  std::unordered_map<object_id, object_memory> objects;
   std::deque<recent_fact> recent;
   std::size_t facts = 0;
   std::size_t bytes = 0;
@@ -126,17 +137,19 @@ struct estate::impl {
   /// Takes the fact in; false when it was known.
   bool remember(const observation_ptr& fact) {
     auto& memory = objects[fact->object];
-    recent_fact entry{fact->object, 0, {}, fact->byte_size()};
+    recent_fact entry{fact->object, 0, {}, 0};
     bool state = fact->state.has_value();
     if (state) {
       entry.version = fact->resource_version;
       auto after = memory.states.lower_bound(entry.version);
       auto whole =
           with_last_state(fact, after == memory.states.begin() ? nullptr : std::prev(after)->second.get());
-      entry.bytes = whole->byte_size();
       auto [place, added] = memory.states.try_emplace(entry.version, whole);
+      if (place == memory.states.begin())
+        memory.first_as_listed.reset();
       if (!added)
         return improve(place->second, fact);
+      entry.bytes = whole->byte_size();
       if (is_source_kind(fact->object.kind) && fact->state->artifact) {
         auto before = place == memory.states.begin() ? nullptr : std::prev(place)->second.get();
         if (!before || !before->state->artifact ||
@@ -148,6 +161,7 @@ struct estate::impl {
       auto [place, added] = memory.messages.try_emplace(entry.identity, fact);
       if (!added)
         return improve(place->second, fact);
+      entry.bytes = fact->byte_size();
     }
     ++facts;
     bytes += entry.bytes;
@@ -182,8 +196,9 @@ struct estate::impl {
         while (memory.content_states.size() > contents_kept_of_a_source) {
           auto version = *memory.content_states.begin();
           memory.content_states.erase(memory.content_states.begin());
-          if (version < oldest.version)
-            drop_state(memory, version);
+          if (auto known = memory.states.find(version);
+              version < oldest.version && known != memory.states.end())
+            drop_state(memory, version, known->second->byte_size());
         }
         if (memory.content_states.contains(oldest.version))
           continue; // leaves the window, stays in memory
@@ -191,7 +206,7 @@ struct estate::impl {
           pinned_.push_back(oldest);
           continue;
         }
-        drop_state(memory, oldest.version);
+        drop_state(memory, oldest.version, oldest.bytes);
       } else if (memory.messages.erase(oldest.identity) > 0) {
         --facts;
         bytes -= std::min(bytes, oldest.bytes);
@@ -211,7 +226,7 @@ struct estate::impl {
         if (found->second.states.rbegin()->first == each.version)
           still.push_back(std::move(each));
         else
-          drop_state(found->second, each.version);
+          drop_state(found->second, each.version, each.bytes);
       }
       pinned_ = std::move(still);
     }
@@ -219,14 +234,15 @@ struct estate::impl {
       rebuild();
   }
 
-  void drop_state(object_memory& memory, std::uint64_t version) {
+  void drop_state(object_memory& memory, std::uint64_t version, std::size_t held) {
     auto found = memory.states.find(version);
     if (found == memory.states.end())
       return;
     --facts;
-    bytes -= std::min(bytes, found->second->byte_size());
+    bytes -= std::min(bytes, held);
     memory.states.erase(found);
     memory.truncated = true;
+    memory.first_as_listed.reset();
   }
 
   /// Draws the connections anew from what is still known, so that names of long gone objects do not pile up.
@@ -242,29 +258,33 @@ struct estate::impl {
     connections.take_grown(); // the ledgers have had it
   }
 
-  /// All that is known of one object; of messages only change logs, where nothing else can decide. Where
-  /// earlier states were forgotten, the first one left is no creation.
-  void add_facts_of(const object_id& object, bool logs_only, std::vector<observation_ptr>& to) const {
+  /// All that is known of one object; on demand only those messages that may decide. Where earlier states
+  /// were forgotten, the first one left is no creation.
+  void add_facts_of(const object_id& object, bool deciding_only, std::vector<observation_ptr>& to) const {
     auto found = objects.find(object);
     if (found == objects.end())
       return;
     bool first = found->second.truncated;
     for (const auto& [version, fact] : found->second.states) {
       if (first && !fact->initial) {
-        auto copy = std::make_shared<observation>(*fact);
-        copy->initial = true;
-        to.push_back(std::move(copy));
+        auto& listed = found->second.first_as_listed;
+        if (!listed) {
+          auto copy = std::make_shared<observation>(*fact);
+          copy->initial = true;
+          listed = std::move(copy);
+        }
+        to.push_back(listed);
       } else {
         to.push_back(fact);
       }
       first = false;
     }
     for (const auto& [identity, fact] : found->second.messages)
-      if (!logs_only || is_change_log(*fact))
+      if (!deciding_only || decides(*fact))
         to.push_back(fact);
   }
 
-  /// The seed of a change's ledger; of what only decides who takes it, the states and change logs.
+  /// The seed of a change's ledger; of what only decides who takes it, the states and the messages that do.
   std::vector<observation_ptr> facts_around(const std::string& key) const {
     std::vector<observation_ptr> result;
     for (const auto& [object, takes] : connections.members(key))
@@ -303,10 +323,18 @@ struct estate::impl {
           if (auto content = content_node(*state->second))
             for (const auto& other : sources_at[*content])
               visit(other);
-      if (memory.content_states.size() <= 1)
+      bool listed = memory.states.begin()->second->initial;
+      if (memory.content_states.size() <= 1 || listed)
         for (const auto& follower : followers[here])
-          if (auto known = objects.find(follower); known != objects.end() && !known->second.states.empty())
+          if (auto known = objects.find(follower); known != objects.end() && !known->second.states.empty()) {
+            if (listed) {
+              result.push_back(known->second.states.begin()->second);
+              for (const auto& [identity, fact] : known->second.messages)
+                if (tells_of_content_taken(*fact))
+                  result.push_back(fact);
+            }
             result.push_back(known->second.states.rbegin()->second);
+          }
     }
     return result;
   }
@@ -316,8 +344,12 @@ struct estate::impl {
     ledger around;
     for (auto& fact : facts_above(object))
       around.add(std::move(fact));
-    analysis all{around, options};
+    analysis all{around, options, {nullptr, true}};
     std::set<std::string> result;
+    // A source that fails has no new part in the change whose content it holds still.
+    for (auto each = all.fetch_failures.rbegin(); each != all.fetch_failures.rend(); ++each)
+      if (each->source == object && each->end.version == no_version)
+        return each->change.empty() ? result : std::set{each->change};
     if (auto found = all.contents_of.find(object); found != all.contents_of.end())
       for (auto index : found->second)
         if (index == found->second.back())
@@ -391,11 +423,14 @@ struct estate::impl {
 
   std::vector<recent_fact> pinned_;
   std::size_t gone_ = 0;
+  std::optional<message_estate> messages; ///< instead of all of the above
 };
 
 estate::estate(assembly_options options, estate_limits limits) : impl_(std::make_unique<impl>()) {
   impl_->options = std::move(options);
   impl_->limits = limits;
+  if (impl_->options.messages_only)
+    impl_->messages.emplace(impl_->options, limits.facts, limits.bytes);
 }
 
 estate::~estate() = default;
@@ -403,6 +438,8 @@ estate::estate(estate&&) noexcept = default;
 estate& estate::operator=(estate&&) noexcept = default;
 
 std::vector<std::string> estate::observe(const observation_ptr& fact) {
+  if (fact && impl_->messages)
+    return impl_->messages->observe(fact);
   if (!fact || !impl_->remember(fact))
     return {};
   impl_->note_connections(*fact);
@@ -416,12 +453,14 @@ std::vector<std::string> estate::observe(const observation_ptr& fact) {
       memory.signature = signature;
       if (result)
         memory.result = *result;
-      if (!signature.empty())
+      if (!signature.empty() || result)
         for (const auto& key : impl_->changes_of(fact->object, fact->relisted))
           impl_->connections.open(key, fact->object);
     }
   }
-  if (impl_->options.include_drift && fact->object.kind == "Kustomization" && impl_->may_show_drift(*fact))
+  bool drift =
+      impl_->options.include_drift && fact->object.kind == "Kustomization" && impl_->may_show_drift(*fact);
+  if (drift || tells_of_earlier_content(*fact))
     for (const auto& key : impl_->changes_of(fact->object, fact->relisted))
       impl_->connections.open(key, fact->object);
   impl_->reseed_what_grew(*fact);
@@ -438,19 +477,21 @@ std::vector<std::string> estate::take_reseeds() {
 }
 
 std::vector<observation_ptr> estate::evidence(const std::string& key) const {
-  return impl_->facts_around(key);
+  return impl_->messages ? impl_->messages->evidence() : impl_->facts_around(key);
 }
 
 void estate::forget(const std::string& key) {
+  if (impl_->messages)
+    return impl_->messages->forget(key);
   impl_->connections.close(key);
 }
 
 std::size_t estate::size() const {
-  return impl_->facts;
+  return impl_->messages ? impl_->messages->size() : impl_->facts;
 }
 
 std::size_t estate::byte_size() const {
-  return impl_->bytes;
+  return impl_->messages ? impl_->messages->byte_size() : impl_->bytes;
 }
 
 } // namespace tc::trace

@@ -41,12 +41,9 @@ bool overlaps(const wait& of, const occurrence& content) {
 using last_attempts = std::map<std::pair<object_id, std::string>, const attempt*>;
 
 bool has_applied(const object_state& state, const occurrence& content) {
-  auto is_of_it = [&](const std::string& revision) {
-    return std::find(content.revisions.begin(), content.revisions.end(), revision) != content.revisions.end();
-  };
-  return is_of_it(state.last_applied_revision) ||
+  return content.has_revision(state.last_applied_revision) ||
          std::any_of(state.applies.begin(), state.applies.end(),
-                     [&](const apply_record& each) { return is_of_it(each.revision); });
+                     [&](const apply_record& each) { return content.has_revision(each.revision); });
 }
 
 /// The first state after that version, nullptr for none.
@@ -57,21 +54,73 @@ const observation* first_after(const timeline& line, std::uint64_t version) {
   return after == line.states.end() ? nullptr : after->get();
 }
 
+/// Whether it has applied the same content when the source had come back to it: another change.
+bool applied_in_another(const analysis& all, const occurrence& content, const object_id& object) {
+  auto found = all.attempts_of.find(object);
+  return found != all.attempts_of.end() &&
+         std::any_of(found->second.begin(), found->second.end(), [&](std::size_t index) {
+           const auto& each = all.attempts[index];
+           return !each.key.empty() && each.key != content.change && content.has_revision(each.revision);
+         });
+}
+
+/// An Event comes before the patch that it tells of. When the content changed between the two, the wait that
+/// the patch shows was for the content before as well.
+std::optional<lingering> waited_between_patches(const analysis& all, const timeline& line,
+                                                const occurrence& content, const std::string& uid) {
+  const auto* next = first_after(line, content.end.version);
+  auto waits = next ? all.waits_of.find(next->object) : all.waits_of.end();
+  if (!next || next->uid != uid || !moment_of(*next).live || !content.end.live || waits == all.waits_of.end())
+    return {};
+  for (auto index : waits->second) {
+    const auto& wait = all.waits[index];
+    if (wait.begin.version != next->resource_version || wait.reason != "DependencyNotReady")
+      continue;
+    for (const auto& fact : line.messages) {
+      const auto& told = *fact->message;
+      // One that has come again has lost its revision, but not its place among the versions.
+      bool after_begin = content.begin.version != 0 ? fact->resource_version > content.begin.version
+                                                    : moment_of(*fact).live; // it was there by the list
+      bool again = told.count > 1 && after_begin && fact->resource_version < content.end.version;
+      bool named = told.first <= wait.begin_second && content.has_revision(told.revision);
+      if (told.reason != wait.reason || !(again || named))
+        continue;
+      lingering made;
+      made.object = wait.object;
+      made.uid = uid;
+      made.reason = wait.reason;
+      made.message = wait.message;
+      made.begin = content.begin;
+      made.end = content.end;
+      made.end_at = time_of(content.end, {});
+      auto first = is_known(told.exact_first) ? told.exact_first : told.first;
+      made.begin_at = std::min(again ? std::max(told.last, content.begin.at) : first, made.end_at);
+      made.over = true;
+      made.source = content.source;
+      return made;
+    }
+  }
+  return {};
+}
+
 void judge_follower(analysis& all, const last_attempts& lasts, change_facts& change,
                     const occurrence& content, const object_id& object) {
   const auto& line = all.timelines.at(object);
   if (!existed(line, content))
     return;
+  // Of that name then. What was made anew since had nothing to do with this content.
+  const auto& uid = line.at(content.end.version - 1)->uid;
   auto known = lasts.find({object, content.change});
   const attempt* last = known == lasts.end() ? nullptr : known->second;
   bool went_on = false; // to what came after
   if (auto found = all.attempts_of.find(object);
       found != all.attempts_of.end() && content.end.version != no_version) {
     const auto& latest_attempt = all.attempts[found->second.back()];
-    went_on = latest_attempt.key != content.change && latest_attempt.first.version > content.end.version;
+    went_on = latest_attempt.key != content.change && latest_attempt.uid == uid &&
+              latest_attempt.first.version > content.end.version;
   }
   const auto& latest = *line.latest();
-  bool out = line.is_gone() || latest.state->deleted || latest.state->suspended;
+  bool out = line.is_gone() || latest.uid != uid || latest.state->deleted || latest.state->suspended;
   if (last) {
     bool tries = last->result == outcome::open || (last->result == outcome::failed && last->retry_due);
     if (!went_on && !out && tries)
@@ -83,12 +132,10 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
   // It may have taken this content before anything was seen (a restart of ours): then it has no run, but is
   // done.
   const auto* then = content.end.version == no_version ? &latest : line.at(content.end.version);
-  for (const auto* state : {&latest, then})
-    if (std::find(content.revisions.begin(), content.revisions.end(), state->state->last_applied_revision) !=
-        content.revisions.end())
-      return;
-  if (then->state->suspended && content.end.version != no_version)
-    return; // left out while that content was current
+  if (content.has_revision(then->state->last_applied_revision) ||
+      (content.has_revision(latest.state->last_applied_revision) &&
+       !applied_in_another(all, content, object)))
+    return;
   const wait* waited = nullptr;
   if (auto found = all.waits_of.find(object); found != all.waits_of.end()) {
     const auto& list = found->second;
@@ -100,6 +147,8 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
         waited = &all.waits[*here];
   }
   bool moved_on = content.end.version != no_version; // a controller only ever takes what is current
+  if (then->state->suspended && moved_on && !waited)
+    return; // left out while that content was current
   // Which of them came first during the outage is not known.
   if (waited && moved_on && !waited->begin.live && !content.end.live)
     return;
@@ -131,6 +180,12 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
       change.pending.insert(object);
     return;
   }
+  if (moved_on && !out)
+    if (auto told = waited_between_patches(all, line, content, uid)) {
+      change.waits.push_back(*told);
+      change.passed_over.insert(object);
+      return;
+    }
   // What it did with the content was missed.
   if (const auto* next = first_after(line, content.begin.version); went_on && next && next->relisted)
     return;
@@ -140,16 +195,39 @@ void judge_follower(analysis& all, const last_attempts& lasts, change_facts& cha
     change.pending.insert(object);
 }
 
+/// Whether the release went on to the next spec, which is of another change, without an attempt at this one,
+/// though it had something to do.
+bool passed_over(const analysis& all, const object_id& object, const spec_change& change,
+                 const spec_change& next) {
+  const auto& line = all.timelines.at(object);
+  if (!all.selected(object) || next.uid != change.uid ||
+      (next.cause && all.attempts[*next.cause].key == all.attempts[*change.cause].key))
+    return false;
+  if (auto found = all.attempts_of.find(object); found != all.attempts_of.end())
+    for (auto index : found->second) {
+      const auto& each = all.attempts[index];
+      bool of_it = each.generation >= change.generation && each.generation < next.generation;
+      if (of_it || (each.first.version >= change.version && each.first.version < next.version))
+        return false;
+    }
+  return std::none_of(line.states.begin(), line.states.end(), [&](const observation_ptr& each) {
+    return each->resource_version >= change.version && each->resource_version < next.version && each->state &&
+           each->state->observed_generation >= change.generation;
+  });
+}
+
 /// A release whose new spec an apply of the change brought, and that has not taken it yet.
 void judge_spec_changes(analysis& all, const object_id& object, const std::vector<spec_change>& list) {
   const auto& line = all.timelines.at(object);
   const auto& latest = *line.latest();
   for (std::size_t at = 0; at < list.size(); ++at) {
     const auto& change = list[at];
-    if (!change.cause || change.version == 0 || all.attempts[*change.cause].key.empty())
+    if (!change.cause || change.version == 0 || !all.asked_about(all.attempts[*change.cause].key))
       continue;
     auto& facts = all.changes[all.attempts[*change.cause].key];
     auto until = at + 1 < list.size() ? list[at + 1].version : no_version;
+    if (until != no_version && passed_over(all, object, change, list[at + 1]))
+      facts.passed_over.insert(object);
     bool taken = false;
     bool open = false;
     if (auto found = all.attempts_of.find(object); found != all.attempts_of.end())
@@ -207,10 +285,10 @@ void find_expectations(analysis& all) {
   auto followers = followers_by_source(all);
   last_attempts lasts;
   for (const auto& each : all.attempts)
-    if (!each.key.empty())
+    if (all.asked_about(each.key))
       lasts[{each.object, each.key}] = &each;
   for (const auto& content : all.contents) {
-    if (content.change.empty() || content.recalled)
+    if (!all.asked_about(content.change) || content.recalled)
       continue;
     auto found = followers.find(content.source);
     if (found == followers.end())
@@ -227,7 +305,7 @@ void find_expectations(analysis& all) {
     const auto& last = all.attempts[list.back()];
     const auto& line = all.timelines.at(object);
     bool retries = last.result == outcome::failed && last.retry_due && object.kind == "HelmRelease";
-    if (last.key.empty() || line.is_gone() || (last.result != outcome::open && !retries))
+    if (!all.asked_about(last.key) || line.is_gone() || (last.result != outcome::open && !retries))
       continue;
     if (!line.latest()->state->suspended || last.result == outcome::open)
       all.changes[last.key].pending.insert(object);

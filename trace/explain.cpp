@@ -1,7 +1,9 @@
 #include "trace/explain.hpp"
 
 #include "trace/analysis.hpp"
+#include "trace/revision.hpp"
 #include "trace/span_ids.hpp"
+#include "trace/span_words.hpp"
 
 namespace tc::trace {
 
@@ -43,6 +45,26 @@ std::string name_of(const std::string& key, const assembly_options& options) {
   return key + " (trace " + trace_of(key, options).to_hex() + ')';
 }
 
+std::string applied_by(const analysis& all, std::size_t attempt) {
+  return "applied by " + name_of(all.attempts[attempt]);
+}
+
+/// "  in change sha1:... (trace 4bf9...) as span 00f0..., "
+std::string place_of(const analysis& all, const std::string& key, const object_id& object,
+                     std::string_view discriminator) {
+  auto span = derive_span_id(trace_of(key, all.options), object, discriminator);
+  return "  in change " + name_of(key, all.options) + " as span " + span.to_hex() + ", ";
+}
+
+/// Of a source: in the change whose apply `cause` asked for it, else for the reason that is named.
+std::string place_of(const analysis& all, const std::string& key, const object_id& source,
+                     std::optional<std::size_t> cause, const char* otherwise) {
+  auto place = place_of(all, key, source, "source");
+  if (cause)
+    return place + "because an apply asked for it [owner-attempt]\n  " + applied_by(all, *cause) + '\n';
+  return place + otherwise + " [source-revision]\n";
+}
+
 std::string decision_of(const analysis& all, const attempt& run) {
   if (run.key.empty()) {
     if (!run.moved && run.object.kind != "HelmRelease")
@@ -52,8 +74,7 @@ std::string decision_of(const analysis& all, const attempt& run) {
     return run.source ? "  in no trace: the object was made after the change had settled\n"
                       : "  in no trace: what it applies is not known\n";
   }
-  auto span = derive_span_id(trace_of(run.key, all.options), run.object, run.discriminator);
-  std::string result = "  in change " + name_of(run.key, all.options) + " as span " + span.to_hex() + ", by ";
+  auto result = place_of(all, run.key, run.object, run.discriminator) + "by ";
   if (run.attribution == "source-revision")
     result +=
         "the revision of its source " + (run.source ? run.source->to_string() : std::string{"(unknown)"});
@@ -68,7 +89,76 @@ std::string decision_of(const analysis& all, const attempt& run) {
     result += "its chart " + (run.source ? run.source->to_string() : std::string{"(unknown)"});
   result += " [" + run.attribution + "]\n";
   if (run.cause)
-    result += "  applied by " + name_of(all.attempts[*run.cause]) + '\n';
+    result += "  " + applied_by(all, *run.cause) + '\n';
+  return result;
+}
+
+std::string evidence_of(const occurrence& held) {
+  std::string result = "  seen: ";
+  if (held.recalled)
+    result += "only in the history of who applied it";
+  else if (held.begin.version == 0)
+    result += "there before anything was seen";
+  else
+    result += "since resource version " + std::to_string(held.begin.version);
+  if (held.end.version != no_version)
+    result += ", until " + std::to_string(held.end.version);
+  if (is_known(held.updated))
+    result += "; stored " + to_rfc3339(held.updated);
+  if (!held.digest.empty())
+    result += "; digest " + held.digest;
+  return result + '\n';
+}
+
+std::string decision_of(const analysis& all, const occurrence& held) {
+  if (held.change.empty())
+    return "  in no change: what it was made of is not known\n";
+  const char* why = "from which it was made";
+  if (held.change == held.key)
+    why = "which is named by its content";
+  else if (base_key(held.change) == held.key)
+    why = "another incarnation of its content: it had been left and came back";
+  return place_of(all, held.change, held.source, held.cause, why);
+}
+
+std::string decision_of(const analysis& all, const fetch_failure& failed) {
+  if (failed.change.empty())
+    return "  in no trace: no apply that is known asked for it, and what it would have been is not known\n";
+  return place_of(all, failed.change, failed.source, failed.cause, "from which it was to be made");
+}
+
+std::string told_of_source(const analysis& all, const object_id& source) {
+  std::string result;
+  if (auto found = all.contents_of.find(source); found != all.contents_of.end())
+    for (auto index : found->second) {
+      const auto& held = all.contents[index];
+      result += "had " + held.revision + '\n' + evidence_of(held) + decision_of(all, held);
+    }
+  for (const auto& failed : all.fetch_failures)
+    if (failed.source == source)
+      result += "could not fetch: " + failed.reason + ": " + failed.message + "\n  seen: generation " +
+                std::to_string(failed.generation) + ", " + versions_of(failed.begin, failed.begin) +
+                (failed.fetched.version != 0 ? ", fetched later\n" : ", not fetched since\n") +
+                decision_of(all, failed);
+  for (const auto& due : all.fetches_due)
+    if (due.source == source)
+      result += "asked for other content at " + versions_of(due.begin, due.begin) + ", not fetched yet" +
+                (due.change.empty() ? "" : ": change " + name_of(due.change, all.options) + " waits") + '\n';
+  return result;
+}
+
+std::string told_of_workload(const analysis& all, const object_id& workload) {
+  std::string result;
+  for (const auto& rolled : all.rollouts)
+    if (rolled.object == workload) {
+      const auto& by = all.attempts[rolled.cause];
+      result +=
+          "rolled out generation " + std::to_string(rolled.generation) + ": " +
+          std::string{to_string(rolled.result)} + "\n  seen: since " +
+          versions_of(rolled.begin, rolled.begin) + '\n' +
+          (by.key.empty() ? std::string{"  in no trace"} : "  in change " + name_of(by.key, all.options)) +
+          ", " + applied_by(all, rolled.cause) + '\n';
+    }
   return result;
 }
 
@@ -80,11 +170,12 @@ std::string explain(const ledger& facts, const object_id& object, const assembly
   if (auto found = all.attempts_of.find(object); found != all.attempts_of.end())
     for (auto index : found->second) {
       const auto& run = all.attempts[index];
-      result += run.action + ' ' + run.revision + ": " + std::string{to_string(run.result)};
+      result += std::string{run.action} + ' ' + run.revision + ": " + std::string{to_string(run.result)};
       if (!run.reason.empty())
-        result += " (" + run.reason + ')';
+        result += " (" + std::string{run.reason} + ')';
       result += '\n' + evidence_of(run) + decision_of(all, run);
     }
+  result += told_of_source(all, object) + told_of_workload(all, object);
   for (const auto& [key, change] : all.changes) {
     for (const auto& each : change.waits)
       if (each.object == object)
@@ -102,8 +193,8 @@ std::string explain(const ledger& facts, const object_id& object, const assembly
       result += "expected still for change " + key + '\n';
   }
   if (result.empty())
-    return "nothing is known of any attempt of " + object.to_string() + '\n';
-  return result;
+    return "nothing is known of anything that took a change at " + object.to_string() + '\n';
+  return without_credentials(std::move(result)); // a controller may repeat an address in what it says
 }
 
 } // namespace tc::trace

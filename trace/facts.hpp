@@ -6,11 +6,14 @@
 
 #include "messages/observation.hpp"
 #include "messages/span.hpp"
+#include "trace/fact_text.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,11 +35,11 @@ constexpr std::uint64_t no_version = std::numeric_limits<std::uint64_t>::max();
 
 /// A step of an attempt, as far as the object's conditions show it.
 struct phase {
-  std::string name; ///< "fetch", "build", "apply", "health check", "helm install", "helm rollback", ...
+  fact_text name; ///< "fetch", "build", "apply", "health check", "helm install", "helm rollback", ...
   moment begin;
   moment end;
-  std::string outcome; ///< "" while nothing is known
-  std::string message;
+  fact_text outcome; ///< "" while nothing is known
+  fact_text message;
   std::optional<duration> reported;
 };
 
@@ -47,7 +50,7 @@ std::string_view to_string(outcome value);
 /// One processing of one revision (or chart and values) by one object's controller.
 struct attempt {
   object_id object;
-  std::string uid;
+  fact_text uid;
   moment first;                 ///< the first state that shows it
   bool start_seen = false;      ///< that state is its start, seen live
   bool start_missed = false;    ///< it began during an outage of the watch
@@ -56,32 +59,32 @@ struct attempt {
   moment last;                  ///< the last state that shows it
   moment decided;               ///< the first state with its outcome
   outcome result = outcome::open;
-  std::string reason;
-  std::string message;
+  fact_text reason;
+  fact_text message;
   timestamp start_second;    ///< of the transition that its start made, as its controller wrote it
   timestamp outcome_second;  ///< of the transition that its outcome made
   timestamp recorded_second; ///< a Kustomization's history: lastReconciled, when its record is this attempt's
   timestamp first_recorded;  ///< the same record's firstReconciled
   std::int64_t recorded_total = 0; ///< how many reconciliations the record counts; 0 without a record
   std::optional<duration> reported;
-  std::string revision; ///< as Flux writes it; a chart's version
-  std::string origin_revision;
+  fact_text revision; ///< as Flux writes it; a chart's version
+  fact_text origin_revision;
   std::int64_t generation = 0;
-  std::string action; ///< reconcile, install, upgrade, delete
+  fact_text action; ///< reconcile, install, upgrade, delete
   std::vector<phase> phases;
   bool start_noted = false; ///< from messages alone: `start` is known to the nanosecond
   bool moved = true;        ///< it took the object to other content; false: an interval, a request, a drift
   bool historic = false;    ///< it was over before anything was seen live
   bool retry_due = false;   ///< after it failed: its controller says that it will try again
   std::optional<bool> changed; ///< whether it changed anything in the cluster
-  std::string digest;        ///< of what it built (Kustomization), of the chart's OCI manifest (HelmRelease)
-  std::string config_digest; ///< HelmRelease: of the values
+  fact_text digest;        ///< of what it built (Kustomization), of the chart's OCI manifest (HelmRelease)
+  fact_text config_digest; ///< HelmRelease: of the values
   std::int64_t release_version = 0; ///< HelmRelease: Helm's number, 0 when none was made
   timestamp deployed_second;        ///< HelmRelease: when that release was deployed
 
   // Filled in by attribution
   std::string key;                  ///< the change it belongs to; "" for none
-  std::string attribution;          ///< source-revision, change-log, owner-attempt, chart, time
+  fact_text attribution;            ///< source-revision, change-log, owner-attempt, chart, time
   std::string drifted_from;         ///< of a corrected drift: the change whose state it restored
   std::optional<std::size_t> cause; ///< index of the attempt that applied the object
   std::optional<object_id> source;  ///< the source whose content it took
@@ -97,9 +100,9 @@ struct attempt {
 /// A time in which the object could not start, as its Ready condition says.
 struct wait {
   object_id object;
-  std::string uid;
-  std::string reason; ///< DependencyNotReady, SourceNotReady, ArtifactFailed
-  std::string message;
+  fact_text uid;
+  fact_text reason; ///< DependencyNotReady, SourceNotReady, ArtifactFailed
+  fact_text message;
   moment begin;
   timestamp begin_second;
   moment end;              ///< the state that ended it; version no_version while it lasts
@@ -112,42 +115,86 @@ struct run_history {
   std::vector<wait> waits;       ///< in order
 };
 
-run_history kustomization_history(const object_id& object, const std::vector<observation_ptr>& states);
-run_history helm_history(const object_id& object, const std::vector<observation_ptr>& states);
+run_history kustomization_history(const object_id& object, std::span<const observation_ptr> states);
+run_history helm_history(const object_id& object, std::span<const observation_ptr> states);
 
 /// A time in which a source had the same content.
 struct occurrence {
   object_id source;
-  std::string key;      ///< content key, without incarnation
-  std::string change;   ///< the change it belongs to: with incarnation, or the commit that asked for it
-  std::string revision; ///< the latest it was known by
-  std::string origin_revision;
-  std::string origin_source;
-  std::string digest;
+  std::string key;    ///< content key, without incarnation
+  std::string change; ///< the change it belongs to: with incarnation, or the commit that asked for it
+  fact_text revision; ///< the latest it was known by
+  fact_text origin_revision;
+  fact_text origin_source;
+  fact_text digest;
   timestamp updated;  ///< earliest lastUpdateTime, whole seconds
   timestamp latest;   ///< latest lastUpdateTime
   moment fetch_begin; ///< "new upstream revision" seen; version 0 when it was not
   moment begin;       ///< the first state that shows it; version 0 when it was there before anything was seen
   moment end;         ///< the first state that shows other content; version no_version while it lasts
-  std::string observed_source_revision; ///< HelmChart: of its own source
-  bool spec_moved = false;       ///< the object was created or its spec changed since the content before
-  std::uint64_t asked_after = 0; ///< versions between which that happened
+  fact_text observed_source_revision; ///< HelmChart: of its own source
+  bool spec_moved = false;            ///< the object was created or its spec changed since the content before
+  std::uint64_t asked_after = 0;      ///< versions between which that happened
   std::uint64_t asked_by = no_version;
-  bool asked_unseen = false;          ///< a list after an outage was the first to show it
-  std::vector<std::string> revisions; ///< all it was known by, in order
-  std::optional<std::size_t> cause;   ///< index of the attempt whose apply asked for it
+  bool asked_unseen = false; ///< a list after an outage was the first to show it
+  timestamp asked_second; ///< the same where a list showed the source first: when its spec was last changed
+  std::vector<fact_text> revisions; ///< all it was known by, in order
+  std::optional<std::size_t> cause; ///< index of the attempt whose apply asked for it
   bool generated =
       false; ///< an ExternalArtifact whose generator is known: what it was made of says which change
   bool maybe_returned = false; ///< at it before an outage of the watch and after, but stored anew meanwhile
+  bool of_new_object = false;  ///< by another object of the name than had it before
   bool stored = false;         ///< from messages alone: that it came then has been told
   bool unsure = false;         ///< from messages alone: which change it is cannot be told
   bool recalled =
       false; ///< known only from the history of who applied it: the source had gone on when it was listed
+
+  /// Returns whether it was known by that revision.
+  bool has_revision(std::string_view wanted) const {
+    return std::find(revisions.begin(), revisions.end(), wanted) != revisions.end();
+  }
 };
 
+/// Returns when the spec that a list shows was made: by Flux's apply, or by whoever made or edited it.
+timestamp spec_made_at(const object_state& state);
+
 /// `generated`: the object's generator is known, so that each artifact it made is an occurrence of its own.
-std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states,
+std::vector<occurrence> source_history(const object_id& object, std::span<const observation_ptr> states,
                                        bool generated = false);
+
+/// A try of a source to fetch or package what it should, that failed.
+struct fetch_failure {
+  object_id source;
+  fact_text uid;
+  std::int64_t generation = 0; ///< of the spec that it was for
+  fact_text reason;
+  fact_text message;
+  timestamp second;              ///< in which its controller wrote it
+  moment tried;                  ///< since when it was tried; version 0 when that was not seen
+  moment begin;                  ///< the first state that shows it
+  moment end;                    ///< the first state that does not; version no_version while it lasts
+  moment fetched;                ///< the first state that shows that it was fetched later; version 0 for none
+  bool asked = false;            ///< the source was made, or got its spec, since the content before
+  std::uint64_t asked_after = 0; ///< versions between which that happened
+  std::uint64_t asked_by = no_version;
+  bool asked_unseen = false;        ///< a list after an outage was the first to show it
+  timestamp asked_second;           ///< the same where a list showed the source first
+  std::uint64_t content_before = 0; ///< the version in which it had fetched all that it should, before
+
+  // Filled in by attribution
+  std::optional<std::size_t> cause; ///< index of the attempt whose apply asked for it
+  std::string change;               ///< the change it belongs to; "" for none
+};
+
+/// What the states of a source show of what it could not fetch.
+struct fetch_history {
+  std::vector<fetch_failure> failures; ///< in order; one that its controller repeats without a word is one
+  /// What a source was asked for and has not fetched yet, though its controller has not given up; `begin` is
+  /// when it was asked.
+  std::optional<fetch_failure> due;
+};
+
+fetch_history fetches_of(const object_id& object, std::span<const observation_ptr> states);
 
 /// Joins stays of one source at the same content that an outage of the watch lies between, save where
 /// somebody is known to have applied other content meanwhile.

@@ -12,13 +12,21 @@ namespace tc::trace {
 namespace {
 
 /// "Running 'upgrade' action with timeout of 30s"
-std::string action_in(std::string_view message) {
+std::string_view action_in(std::string_view message) {
   constexpr std::string_view before = "Running '";
   if (!message.starts_with(before))
     return {};
   auto to = message.find('\'', before.size());
-  return to == std::string_view::npos ? std::string{}
-                                      : std::string{message.substr(before.size(), to - before.size())};
+  return to == std::string_view::npos ? std::string_view{}
+                                      : message.substr(before.size(), to - before.size());
+}
+
+/// The name of the phase in which that is done.
+fact_text phase_of(std::string_view action) {
+  for (const char* name : {"helm install", "helm upgrade", "helm test", "helm rollback", "helm uninstall"})
+    if (std::string_view{name}.substr(5) == action)
+      return name;
+  return "helm " + std::string{action};
 }
 
 bool begins_attempt(std::string_view action) {
@@ -49,7 +57,7 @@ constexpr auto deploys_within = std::chrono::seconds{2};
 
 class reader {
 public:
-  reader(const object_id& object, std::string uid) : object_(object), uid_(std::move(uid)) {}
+  reader(const object_id& object, const std::string& uid) : object_(object), uid_(uid) {}
 
   void read(const observation& fact) {
     const auto& state = *fact.state;
@@ -58,25 +66,29 @@ public:
     const auto* ready = state.find_condition("Ready");
     const auto* reconciling = state.find_condition("Reconciling");
     if (fact.kind == observation_kind::deleted || state.deleted) {
-      // What its finalizer does is the pruning of it, not an attempt.
       close_wait(here);
-      if (running_)
-        interrupt("Deleted");
+      read_dying(fact, ready, reconciling, here);
       last_version_ = here.version;
       return;
     }
     another_ = false;
+    if (first_state_ && !here.live && !fact.relisted)
+      ready = outcome_listed(state, ready);
     if (fact.relisted) {
       doubt_wait(ready, fact);
       find_missed(state, ready, reconciling, here);
     }
     auto action = reconciling && reconciling->is_true() && reconciling->reason == "Progressing"
                       ? action_in(reconciling->message)
-                      : std::string{};
+                      : std::string_view{};
     if (ready && is_wait(*ready) && action.empty()) {
+      if (running_)
+        end_before_wait(state, reconciling, here);
       open_wait(*ready, here);
     } else {
       close_wait(here);
+      if (first_state_ && !here.live && !fact.relisted && ready && !begins_attempt(action))
+        find_cut_short(state, *ready, here);
       if (!action.empty())
         act(state, action, ready, *reconciling, here);
       if (ready && ready->status != "Unknown")
@@ -94,6 +106,26 @@ public:
 
 private:
   attempt& current() { return out_.attempts.back(); }
+
+  /// An action that is under way when the release is deleted goes on to its end. What the finalizer does
+  /// after it is the pruning of it, not an attempt.
+  void read_dying(const observation& fact, const condition* ready, const condition* reconciling,
+                  const moment& here) {
+    bool over =
+        fact.kind == observation_kind::deleted || relisted_ || (ready && is_remediation(ready->reason));
+    if (over) {
+      if (running_)
+        interrupt("Deleted");
+      return;
+    }
+    if (!ready || ready->status == "Unknown")
+      return;
+    if (running_)
+      conclude(*fact.state, *ready, reconciling, here);
+    else if (concluded_ && ready->reason == concluded_->reason &&
+             ready->last_transition == concluded_->last_transition)
+      amend(*fact.state, reconciling, here);
+  }
 
   /// Whether what a list after an outage shows can only be the attempt that was under way before.
   bool goes_on(const object_state& state, const condition* ready, const condition* reconciling) const {
@@ -122,6 +154,35 @@ private:
            state.last_attempted_generation == now.generation &&
            state.last_attempted_config_digest == now.config_digest &&
            state.last_attempted_revision_digest == now.digest && state.failures <= known_failures_ + 1;
+  }
+
+  /// In the list after a restart Ready may still speak of an attempt that its controller, started anew, has
+  /// left.
+  void find_cut_short(const object_state& state, const condition& ready, const moment& here) {
+    auto action = action_in(ready.message);
+    if (ready.status != "Unknown" || !begins_attempt(action))
+      return;
+    start(here, false, fact_text::part(action));
+    current().start_second = ready.last_transition;
+    note_inputs(state);
+  }
+
+  /// In the list after a restart Ready may speak of a corrected drift, or may have been set anew after one:
+  /// how and when the attempt before it ended stands in Released, or in the result of its tests.
+  static const condition* outcome_listed(const object_state& state, const condition* ready) {
+    const auto* reconciling = state.find_condition("Reconciling");
+    auto action =
+        reconciling && reconciling->is_true() ? action_in(reconciling->message) : std::string_view{};
+    bool under_way = begins_attempt(action) || follows_attempt(action) ||
+                     (ready && begins_attempt(action_in(ready->message)));
+    if (!ready || under_way || ready->is_false() || awaits_tests(*ready))
+      return ready;
+    const auto* said = state.find_condition("TestSuccess");
+    if (!said || said->status == "Unknown")
+      said = state.find_condition("Released");
+    bool same = said && said->is_true() && said->last_transition <= ready->last_transition &&
+                (ready->status == "Unknown" || ready->reason == said->reason);
+    return same ? said : ready;
   }
 
   /// Released, or the result of the tests, tells how the attempt ended, also when Ready speaks of what came
@@ -202,13 +263,21 @@ private:
     close_wait({last_version_, fact.received_at, false});
   }
 
+  /// Who waits works no more: how it ended was not seen, but Released may tell.
+  void end_before_wait(const object_state& state, const condition* reconciling, const moment& here) {
+    if (const auto* said = result_during(state, current()))
+      conclude(state, *said, reconciling, here);
+    else
+      interrupt(relisted_ ? "NotSeen" : "Interrupted");
+  }
+
   void close_wait(const moment& here) {
     if (waiting_)
       out_.waits.back().end = here;
     waiting_ = false;
   }
 
-  void start(const moment& here, bool seen, std::string action) {
+  void start(const moment& here, bool seen, fact_text action) {
     attempt made;
     made.object = object_;
     made.uid = uid_;
@@ -222,6 +291,10 @@ private:
     another_ = false;
   }
 
+  static fact_text action_noted(const object_state& state) {
+    return state.last_action.empty() ? fact_text{"upgrade"} : fact_text{state.last_action};
+  }
+
   void note_inputs(const object_state& state) {
     auto& now = current();
     now.revision = state.last_attempted_revision;
@@ -231,21 +304,26 @@ private:
         state.last_attempted_generation != 0 ? state.last_attempted_generation : state.generation;
   }
 
-  void act(const object_state& state, const std::string& action, const condition* ready,
+  void act(const object_state& state, std::string_view action, const condition* ready,
            const condition& reconciling, const moment& here) {
     bool unknown = ready && ready->status == "Unknown";
-    if (begins_attempt(action) && unknown) {
+    // Where the controller began from an older copy of its object than the API server had, its patch leaves
+    // Ready as it was.
+    bool kept = ready && !unknown && concluded_ && *concluded_ == *ready &&
+                (running_ || reconciling.last_transition > action_second_);
+    if (begins_attempt(action) && (unknown || kept)) {
       // Ready turns Unknown with the start; while it stays so with the same second it is the same attempt.
       bool tests_next = awaits_tests(*ready);
+      bool by_action = tests_next || kept;
       bool same = running_ && current().action == action &&
-                  (tests_next ? action_second_ == reconciling.last_transition
-                              : current().start_second == ready->last_transition);
+                  (by_action ? action_second_ == reconciling.last_transition
+                             : current().start_second == ready->last_transition);
       if (!same) {
         if (running_)
           interrupt("Interrupted");
-        start(here, here.live && !tests_next, action);
-        current().start_second = tests_next ? reconciling.last_transition : ready->last_transition;
-        current().phases.push_back({"helm " + action, here, {}, {}, {}, {}});
+        start(here, here.live && !tests_next, fact_text::part(action));
+        current().start_second = by_action ? reconciling.last_transition : ready->last_transition;
+        current().phases.push_back({phase_of(action), here, {}, {}, {}, {}});
         action_second_ = reconciling.last_transition;
         start_generation_ = state.generation;
       }
@@ -256,15 +334,23 @@ private:
       return;
     }
     if (follows_attempt(action) && another_) {
-      start(here, false, state.last_action.empty() ? "upgrade" : state.last_action);
+      start(here, false, action_noted(state));
       note_inputs(state);
       if (const auto* made = made_unseen(state))
         current().start_second = made->last_deployed;
     }
+    bool tested = ready && ready->status != "Unknown" && ready->reason.starts_with("Test");
+    if (action == "test" && tested && (!running_ || current().phases.empty()))
+      return; // they were over when it was listed
+    // After a restart: its tests run, so what they follow has been released.
+    if (action == "test" && first_state_ && !here.live && ready && awaits_tests(*ready) && !running_) {
+      start(here, false, action_noted(state));
+      note_inputs(state);
+    }
     if (!follows_attempt(action) || out_.attempts.empty())
       return;
     // A test or a remediation: a further phase of the attempt it follows.
-    auto name = "helm " + action;
+    auto name = phase_of(action);
     auto& phases = current().phases;
     if (!phases.empty() && phases.back().name == name && phases.back().end.version == 0)
       return;
@@ -277,7 +363,7 @@ private:
     current().last = here;
   }
 
-  void end_phase(const moment& here, std::string how, std::string message = {}) {
+  void end_phase(const moment& here, fact_text how, fact_text message = {}) {
     auto& phases = current().phases;
     if (phases.empty() || phases.back().end.version != 0)
       return;
@@ -294,9 +380,11 @@ private:
         "PendingRelease") { // its controller found the release of an attempt that was cut short
       if (running_)
         interrupt("Interrupted");
-      concluded_ = ready;
+      concluded_ = &ready;
       return;
     }
+    if (reconciling && begins_attempt(action_in(reconciling->message)))
+      action_second_ = std::max(action_second_, reconciling->last_transition); // it is over
     bool news = !concluded_ || concluded_->status != ready.status || concluded_->reason != ready.reason ||
                 concluded_->message != ready.message || concluded_->last_transition != ready.last_transition;
     if (news && is_remediation(ready.reason)) {
@@ -306,19 +394,19 @@ private:
         end_phase(here, ready.reason.ends_with("Succeeded") ? "succeeded" : "failed", ready.message);
         current().last = here;
       }
-      concluded_ = ready;
+      concluded_ = &ready;
     } else if (news) {
       // Right after an action, or without one: values that cannot be read, a chart that cannot be loaded.
       bool was_running = running_;
       bool of_current = running_ || (!out_.attempts.empty() && ready.reason.starts_with("Test") && !another_);
       // Ready True without an attempt is what remains of one that is over, or of none (a corrected drift).
       if (!of_current && ready.is_true() && concluded_ && concluded_->is_true()) {
-        concluded_ = ready;
+        concluded_ = &ready;
         amend(state, reconciling, here);
         return;
       }
       if (!of_current) {
-        start(here, false, state.last_action.empty() ? "upgrade" : state.last_action);
+        start(here, false, action_noted(state));
         current().historic = !here.live && first_state_;
         note_inputs(state);
         if (!ready.is_true()) // it may have failed before it could note what it attempted
@@ -338,7 +426,7 @@ private:
       running_ = false;
       known_before_ = known_until_;
       duration_before_ = known_duration_;
-      concluded_ = ready;
+      concluded_ = &ready;
     }
     amend(state, reconciling, here);
   }
@@ -349,7 +437,7 @@ private:
     bool news = remediated && (!remediated_ || remediated_->status != remediated->status ||
                                remediated_->reason != remediated->reason ||
                                remediated_->last_transition != remediated->last_transition);
-    remediated_ = remediated ? std::optional{*remediated} : std::nullopt;
+    remediated_ = remediated;
     if (!news || out_.attempts.empty() || current().phases.empty() || !is_remediation(remediated->reason))
       return;
     auto& last = current().phases.back();
@@ -364,7 +452,7 @@ private:
     const auto* released = state.find_condition("Released");
     if (!released || !released->is_false())
       return;
-    start(here, false, state.last_action.empty() ? "upgrade" : state.last_action);
+    start(here, false, action_noted(state));
     auto& now = current();
     note_inputs(state);
     now.historic = !here.live && first_state_;
@@ -384,6 +472,7 @@ private:
       bool right_kind = now.result == outcome::succeeded
                             ? release.status == "deployed" || release.status == "superseded"
                             : release.status == "failed" || release.status == "uninstalled" ||
+                                  release.status == "uninstalling" || // as a remediation leaves it
                                   (release.status == "deployed" && now.reason.starts_with("Test"));
       if (!right_kind || release.action == "rollback" || release.last_deployed <= taken_until_ ||
           release.last_deployed < now.start_second ||
@@ -425,7 +514,7 @@ private:
     known_duration_ = state.last_action_duration;
   }
 
-  void interrupt(std::string reason) {
+  void interrupt(fact_text reason) {
     running_ = false;
     auto& now = current();
     now.result = outcome::incomplete;
@@ -434,8 +523,8 @@ private:
     end_phase(now.last, "incomplete");
   }
 
-  object_id object_;
-  std::string uid_;
+  const object_id& object_;
+  fact_text uid_;
   run_history out_;
   bool first_state_ = true;
   bool running_ = false;
@@ -451,13 +540,13 @@ private:
   std::optional<duration> known_duration_;
   std::optional<duration> duration_before_;
   timestamp action_second_; ///< since when Reconciling names the latest action
-  std::optional<condition> concluded_;
-  std::optional<condition> remediated_; ///< as the state before had it
+  const condition* concluded_ = nullptr;
+  const condition* remediated_ = nullptr; ///< as the state before had it
 };
 
 } // namespace
 
-run_history helm_history(const object_id& object, const std::vector<observation_ptr>& states) {
+run_history helm_history(const object_id& object, std::span<const observation_ptr> states) {
   run_history result;
   auto take = [&](reader& from) {
     auto part = from.take();
@@ -465,13 +554,13 @@ run_history helm_history(const object_id& object, const std::vector<observation_
     std::move(part.waits.begin(), part.waits.end(), std::back_inserter(result.waits));
   };
   std::optional<reader> reading;
-  std::string uid;
+  std::string_view uid;
   for (const auto& fact : states) {
     if (!reading || fact->uid != uid) {
       if (reading)
         take(*reading);
       uid = fact->uid;
-      reading.emplace(object, uid);
+      reading.emplace(object, fact->uid);
     }
     reading->read(*fact);
   }

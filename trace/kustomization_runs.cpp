@@ -13,7 +13,7 @@ namespace tc::trace {
 namespace {
 
 /// "Fetching manifests for revision <R> with a timeout of 30s" and its like.
-std::string revision_in(std::string_view message) {
+std::string_view revision_in(std::string_view message) {
   constexpr std::string_view before = " for revision ";
   constexpr std::string_view after = " with a timeout of ";
   auto from = message.find(before);
@@ -21,13 +21,13 @@ std::string revision_in(std::string_view message) {
     return {};
   from += before.size();
   auto to = message.find(after, from);
-  return std::string{message.substr(from, to == std::string_view::npos ? to : to - from)};
+  return message.substr(from, to == std::string_view::npos ? to : to - from);
 }
 
 /// "Applied revision: <R>"
-std::string applied_revision_in(std::string_view message) {
+std::string_view applied_revision_in(std::string_view message) {
   constexpr std::string_view before = "Applied revision: ";
-  return message.starts_with(before) ? std::string{message.substr(before.size())} : std::string{};
+  return message.starts_with(before) ? message.substr(before.size()) : std::string_view{};
 }
 
 /// The steps in their order; a step back means that the controller has started anew.
@@ -41,6 +41,12 @@ int step_of(std::string_view message) {
   if (message.starts_with("Running health checks"))
     return 3;
   return -1;
+}
+
+/// A controller at work. Where it began from an older copy of its object than the API server had, its patch
+/// leaves Ready as it was; after a failure the reason is ProgressingWithRetry.
+bool is_step(const condition& reconciling) {
+  return reconciling.is_true() && reconciling.reason == "Progressing" && step_of(reconciling.message) >= 0;
 }
 
 const char* phase_name(int step) {
@@ -66,7 +72,7 @@ bool same_transition(const condition& left, const condition& right) {
 /// The reader goes through the states of one UID in the order of their versions.
 class reader {
 public:
-  reader(const object_id& object, std::string uid) : object_(object), uid_(std::move(uid)) {}
+  reader(const object_id& object, const std::string& uid) : object_(object), uid_(uid) {}
 
   void read(const observation& fact) {
     const auto& state = *fact.state;
@@ -87,7 +93,15 @@ public:
     const auto* reconciling = state.find_condition("Reconciling");
     if (fact.relisted)
       doubt_wait(ready, fact);
-    if (ready && is_wait(*ready)) {
+    bool at_work = ready && reconciling && is_step(*reconciling) && ready->status != "Unknown";
+    if (at_work && first_state_ && !here.live && ready->is_true()) {
+      // A list that shows both how the attempt before went and the one that is under way.
+      conclude(state, *ready, nullptr, here);
+      progress(state, *ready, *reconciling, here);
+    } else if (at_work && previous_ready_ && same_transition(*previous_ready_, *ready)) {
+      close_wait(here);
+      progress(state, *ready, *reconciling, here);
+    } else if (ready && is_wait(*ready)) {
       if (running_ && !(relisted_ && recover(state)))
         interrupt(here, ready->reason);
       open_wait(*ready, here);
@@ -168,7 +182,7 @@ private:
 
   void progress(const object_state& state, const condition& ready, const condition& reconciling,
                 const moment& here) {
-    auto revision = revision_in(reconciling.message);
+    auto revision = fact_text::part(revision_in(reconciling.message));
     auto step = step_of(reconciling.message);
     // Ready stays as it is when a crashed controller starts anew: then only the step back tells.
     bool anew = !running_ || (step >= 0 && step < step_) || ready.last_transition != ready_second_ ||
@@ -181,15 +195,16 @@ private:
       // A list, or a watch that was interrupted, may show an attempt in its midst.
       start(here, here.live && step <= 0);
       // After a crash Ready has kept the second of the attempt that was cut short.
-      bool kept = started_ && ready.last_transition == ready_second_;
+      bool kept = ready.status != "Unknown" || (started_ && ready.last_transition == ready_second_);
       current().start_second = kept ? reconciling.last_transition : ready.last_transition;
       ready_second_ = ready.last_transition;
       started_ = true;
     }
     auto& now = current();
     if (now.revision.empty())
-      now.revision = revision.empty() ? state.last_attempted_revision : revision;
-    now.generation = std::max(now.generation, ready.observed_generation);
+      now.revision = revision.empty() ? fact_text{state.last_attempted_revision} : revision;
+    now.generation =
+        std::max(now.generation, std::max(ready.observed_generation, reconciling.observed_generation));
     now.last = here;
     if (step >= 0 && (anew || step != step_)) {
       end_phase(here);
@@ -199,7 +214,7 @@ private:
     // The health check is over before the last patches are.
     if (const auto* healthy = state.find_condition("Healthy");
         healthy && step_ == 3 && healthy->status != "Unknown")
-      end_phase(here, to_string(result_of(*healthy)), healthy->message);
+      end_phase(here, fact_text::part(to_string(result_of(*healthy))), healthy->message);
   }
 
   /// A health check that a newer revision cancelled has not failed.
@@ -209,12 +224,12 @@ private:
                                                   : outcome::failed;
   }
 
-  void end_phase(const moment& here, std::string_view how = {}, std::string message = {}) {
+  void end_phase(const moment& here, fact_text how = {}, fact_text message = {}) {
     auto& phases = current().phases;
     if (phases.empty() || phases.back().end.version != 0)
       return;
     phases.back().end = here;
-    phases.back().outcome = how;
+    phases.back().outcome = std::move(how);
     phases.back().message = std::move(message);
   }
 
@@ -224,9 +239,10 @@ private:
       amend(state, ready, reconciling, here);
       return;
     }
-    auto revision = ready.is_true() ? applied_revision_in(ready.message) : std::string{};
+    auto revision =
+        fact_text::part(ready.is_true() ? applied_revision_in(ready.message) : std::string_view{});
     if (revision.empty() && reconciling)
-      revision = revision_in(reconciling->message);
+      revision = fact_text::part(revision_in(reconciling->message));
     if (revision.empty())
       revision = state.last_attempted_revision;
     if (running_ && !current().revision.empty() && revision != current().revision && !revision.empty())
@@ -240,7 +256,8 @@ private:
     if (now.revision.empty())
       now.revision = revision;
     now.result = result_of(ready);
-    end_phase(here, to_string(now.result), ready.is_true() ? std::string{} : ready.message);
+    end_phase(here, fact_text::part(to_string(now.result)),
+              ready.is_true() ? fact_text{} : fact_text{ready.message});
     now.last = now.decided = here;
     now.outcome_second = ready.last_transition;
     now.generation = std::max(now.generation, ready.observed_generation);
@@ -248,7 +265,7 @@ private:
     now.message = ready.message;
     running_ = false;
     amended_ = false;
-    concluded_ = ready;
+    concluded_ = &ready;
     note_revision(now);
     amend(state, ready, reconciling, here);
   }
@@ -319,7 +336,7 @@ private:
     }
   }
 
-  static std::string last_success(const std::vector<apply_record>& records) {
+  static std::string_view last_success(const std::vector<apply_record>& records) {
     for (const auto& entry : records)
       if (entry.last_status == "ReconciliationSucceeded")
         return entry.digest;
@@ -361,7 +378,7 @@ private:
     return false;
   }
 
-  void interrupt(const moment& here, std::string reason) {
+  void interrupt(const moment& here, fact_text reason) {
     running_ = false;
     auto& now = current();
     if (step_ <= 0 && reason != "Interrupted" && reason != "Deleted" && !relisted_) {
@@ -376,8 +393,8 @@ private:
     end_phase(now.last, "incomplete");
   }
 
-  object_id object_;
-  std::string uid_;
+  const object_id& object_;
+  fact_text uid_;
   run_history out_;
   bool first_state_ = true;
   bool running_ = false;   ///< current() has no outcome yet
@@ -388,14 +405,14 @@ private:
   int step_ = -1;
   bool relisted_ = false; ///< the state comes from a list after an outage
   std::uint64_t last_version_ = 0;
-  std::string at_revision_;
+  fact_text at_revision_;
   bool succeeded_at_ = false;
-  std::optional<std::string> applied_digest_;
-  std::optional<condition> concluded_;
+  std::optional<fact_text> applied_digest_;
+  const condition* concluded_ = nullptr;
   const object_state* previous_ = nullptr;
   const condition* previous_ready_ = nullptr;
   const std::vector<apply_record>* before_ = nullptr; ///< history before the current attempt
-  friend run_history tc::trace::kustomization_history(const object_id&, const std::vector<observation_ptr>&);
+  friend run_history tc::trace::kustomization_history(const object_id&, std::span<const observation_ptr>);
   void finish() {
     // Still under way: whether it moves the object is known all the same.
     if (running_) {
@@ -425,7 +442,7 @@ std::string_view to_string(outcome value) {
   return "incomplete";
 }
 
-run_history kustomization_history(const object_id& object, const std::vector<observation_ptr>& states) {
+run_history kustomization_history(const object_id& object, std::span<const observation_ptr> states) {
   run_history result;
   auto take = [&](reader& from) {
     from.finish();
@@ -435,13 +452,13 @@ run_history kustomization_history(const object_id& object, const std::vector<obs
   };
   // Another UID is another object, though it has the name of one that is gone.
   std::optional<reader> reading;
-  std::string uid;
+  std::string_view uid;
   for (const auto& fact : states) {
     if (!reading || fact->uid != uid) {
       if (reading)
         take(*reading);
       uid = fact->uid;
-      reading.emplace(object, uid);
+      reading.emplace(object, fact->uid);
     }
     reading->read(*fact);
   }

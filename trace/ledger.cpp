@@ -1,5 +1,7 @@
 #include "trace/ledger.hpp"
 
+#include <algorithm>
+
 namespace tc::trace {
 
 observation_ptr with_last_state(const observation_ptr& deletion, const observation* before) {
@@ -24,19 +26,30 @@ bool ledger::add(observation_ptr fact) {
       return !left.relisted;
     return left.received_at < right.received_at;
   };
-  auto put = [&](auto& where, auto key) {
-    auto [place, added] = where.try_emplace(std::move(key), fact);
-    if (added) {
+  if (fact->kind == observation_kind::state || fact->kind == observation_kind::deleted) {
+    auto& states = timeline.states;
+    auto place = states.end();
+    // Nearly always it is the latest.
+    if (!states.empty() && states.back()->resource_version >= fact->resource_version)
+      place = std::partition_point(states.begin(), states.end(), [&](const observation_ptr& each) {
+        return each->resource_version < fact->resource_version;
+      });
+    if (place == states.end() || (*place)->resource_version != fact->resource_version) {
+      states.insert(place, std::move(fact));
       ++size_;
-      bytes_ += fact->byte_size();
-    } else if (better(*fact, *place->second)) {
-      place->second = fact;
+      return true;
     }
-    return added;
-  };
-  if (fact->kind == observation_kind::state || fact->kind == observation_kind::deleted)
-    return put(timeline.states, fact->resource_version);
-  return put(fact->notification ? timeline.notifications : timeline.messages, fact->identity());
+    if (better(*fact, **place))
+      *place = std::move(fact);
+    return false;
+  }
+  auto& told = fact->notification ? timeline.notifications : timeline.messages;
+  auto [place, added] = told.try_emplace(fact->identity(), fact);
+  if (added)
+    ++size_;
+  else if (better(*fact, *place->second))
+    place->second = std::move(fact);
+  return added;
 }
 
 const object_timeline* ledger::find(const object_id& object) const {
@@ -48,8 +61,7 @@ std::vector<observation_ptr> ledger::all() const {
   std::vector<observation_ptr> result;
   result.reserve(size_);
   for (const auto& [object, timeline] : objects_) {
-    for (const auto& [version, fact] : timeline.states)
-      result.push_back(fact);
+    result.insert(result.end(), timeline.states.begin(), timeline.states.end());
     for (const auto& [identity, fact] : timeline.messages)
       result.push_back(fact);
     for (const auto& [identity, fact] : timeline.notifications)

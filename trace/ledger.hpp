@@ -14,7 +14,7 @@ namespace tc::trace {
 
 /// All that is known of one object, whatever its UIDs.
 struct object_timeline {
-  std::map<std::uint64_t, observation_ptr> states;      ///< states and deletions, by resource version
+  std::vector<observation_ptr> states;                  ///< states and deletions, by resource version
   std::map<std::string, observation_ptr> messages;      ///< Events and posts, by identity
   std::map<std::string, observation_ptr> notifications; ///< by identity
 };
@@ -31,8 +31,6 @@ public:
 
   /// Returns how many different facts there are.
   std::size_t size() const { return size_; }
-  /// Returns about how many bytes the facts hold.
-  std::size_t byte_size() const { return bytes_; }
   bool empty() const { return size_ == 0; }
 
   const std::map<object_id, object_timeline>& objects() const { return objects_; }
@@ -45,7 +43,6 @@ public:
 private:
   std::map<object_id, object_timeline> objects_;
   std::size_t size_ = 0;
-  std::size_t bytes_ = 0;
 };
 
 } // namespace tc::trace

@@ -76,6 +76,7 @@ public:
     for (const auto& [object, messages] : told_)
       if (object.kind == "HelmRelease")
         attribute_releases(object, messages);
+    all_.attempts_of.sort(); // the releases came after the Kustomizations
     find_removals();
   }
 
@@ -96,7 +97,7 @@ private:
       auto stays = message_contents(object, messages, origins);
       split_stays(stays);
       for (auto& each : stays) {
-        all_.contents_of[object].push_back(all_.contents.size());
+        all_.contents_of[all_.kept(object)].push_back(all_.contents.size());
         all_.contents.push_back(std::move(each));
       }
     }
@@ -114,7 +115,7 @@ private:
   }
 
   static bool knows(const occurrence& content, const std::string& revision) {
-    return std::find(content.revisions.begin(), content.revisions.end(), revision) != content.revisions.end();
+    return content.has_revision(revision);
   }
 
   /// Whoever takes a source's content tells also that it had left it in the meantime.
@@ -272,7 +273,7 @@ private:
     auto history = message_history(object, messages);
     for (auto& each : history.attempts) {
       each.source = follows.source;
-      all_.attempts_of[object].push_back(all_.attempts.size());
+      all_.attempts_of[all_.kept(object)].push_back(all_.attempts.size());
       all_.attempts.push_back(std::move(each));
     }
     for (auto& each : history.waits)
@@ -613,7 +614,8 @@ private:
         run.cause = attempt_above(run.object, run.key, run.start_second);
     for (const auto& [object, list] : all_.attempts_of) {
       const auto& last = all_.attempts[list.back()];
-      if (!last.key.empty() && last.result == outcome::incomplete)
+      // A Kustomization that failed is tried again.
+      if (!last.key.empty() && (last.result == outcome::incomplete || last.result == outcome::failed))
         all_.changes[last.key].pending.insert(object);
     }
   }
@@ -720,9 +722,9 @@ private:
       return;
     lingering made;
     made.object = wait.object;
-    made.uid = told.first.uid;
-    made.reason = says.reason;
-    made.message = says.text;
+    made.uid = std::string{told.first.uid};
+    made.reason = std::string{says.reason};
+    made.message = std::string{says.text};
     made.begin_at = told.first.second;
     made.source = follows_.at(wait.object).source;
     made.cause = attempt_above(wait.object, key, told.first.second);
@@ -749,7 +751,7 @@ private:
     auto releases = message_releases(object, messages);
     auto first = all_.attempts.size();
     for (std::size_t at = 0; at < releases.size(); ++at) {
-      all_.attempts_of[object].push_back(all_.attempts.size());
+      all_.attempts_of[all_.kept(object)].push_back(all_.attempts.size());
       all_.attempts.push_back(releases[at].run);
       auto& run = all_.attempts.back();
       const auto* before = at == 0 ? nullptr : &all_.attempts[first + at - 1];
@@ -847,7 +849,8 @@ private:
                      const told_release& told_before) {
     if (!owner_at(run.object, run.outcome_second) || !told.numbered_next || !told.inputs_known ||
         !told_before.inputs_known || (before.revision == run.revision && before.digest == run.digest) ||
-        may_be_asked(run.object, told_before.earliest, told.latest, told_before.earliest))
+        may_be_asked(run.object, told_before.earliest, told.latest, told_before.earliest) ||
+        !stayed_until_after(*owner_at(run.object, run.outcome_second), run.outcome_second))
       return;
     auto chart = run.digest.empty() ? chart_of(run.object, run.outcome_second) : std::nullopt;
     if (chart && chart->since >= before.outcome_second)
@@ -973,6 +976,39 @@ private:
     return std::any_of(accounted.begin(), accounted.end(), [](const auto& each) { return !each.second; });
   }
 
+  /// Whether something that is told after that time shows that the applier had no other content just before
+  /// it: of one that came and went in silence nobody would know.
+  bool stayed_until_after(const object_id& applier, timestamp time) const {
+    std::string before;
+    if (auto told = told_.find(applier); told != told_.end())
+      for (const auto& each : told->second) {
+        if (each.revision().empty())
+          continue;
+        if (each.second >= time && !before.empty())
+          return each.revision() == before || sources_stayed(applier, time);
+        before = each.revision();
+      }
+    return sources_stayed(applier, time);
+  }
+
+  bool sources_stayed(const object_id& applier, timestamp time) const {
+    auto follows = follows_.find(applier);
+    if (follows == follows_.end())
+      return false;
+    bool any = false;
+    for (const auto& source : follows->second.possible)
+      if (auto own = all_.contents_of.find(source); own != all_.contents_of.end())
+        for (auto index : own->second) {
+          const auto& each = all_.contents[index];
+          if (each.begin.at > time || (is_known(each.end.at) && each.end.at <= time))
+            continue;
+          any = true;
+          if (each.latest < time)
+            return false;
+        }
+    return any;
+  }
+
   bool tells_what_it_applied(std::size_t attempt) const {
     return std::any_of(logs_.begin(), logs_.end(), [&](const told_log& log) {
       return log.attempt == attempt &&
@@ -999,7 +1035,7 @@ private:
         if (auto told = told_.find(line.object); told != told_.end())
           for (const auto& each : told->second) {
             if (each.second <= log.at && !each.uid.empty())
-              made.uid = each.uid;
+              made.uid = std::string{each.uid};
             if (tells_its_end(line.object, each, log.at))
               made.end = {0, each.second, false};
           }

@@ -21,8 +21,7 @@ bool is_stored(const telling& of) {
 constexpr duration time_to_say_again = std::chrono::seconds{5};
 
 bool is_known_by(const occurrence& content, const std::string& key, const std::string& revision) {
-  return content.key == key ||
-         std::find(content.revisions.begin(), content.revisions.end(), revision) != content.revisions.end();
+  return content.key == key || content.has_revision(revision);
 }
 
 } // namespace
@@ -75,10 +74,10 @@ std::vector<occurrence> message_contents(const object_id& object, const std::vec
                           each.second > same.latest + time_to_say_again;
       if (!stored_again && !is_known(something_stored)) {
         same.latest = each.second;
-        if (std::find(same.revisions.begin(), same.revisions.end(), revision) == same.revisions.end())
-          same.revisions.push_back(revision);
+        if (!same.has_revision(revision))
+          same.revisions.push_back(std::string{revision});
         if (is_stored(each))
-          same.digest = each.says.digest;
+          same.digest = std::string{each.says.digest};
         continue;
       }
     }
@@ -87,11 +86,11 @@ std::vector<occurrence> message_contents(const object_id& object, const std::vec
     made.maybe_returned = !result.empty() && is_known_by(result.back(), key, revision);
     made.unsure = made.maybe_returned || (may_have_origin && origin == origins.end());
     made.key = made.change = key;
-    made.revision = revision;
-    made.revisions.push_back(revision);
+    made.revision = std::string{revision};
+    made.revisions.push_back(made.revision);
     if (origin != origins.end())
-      made.origin_revision = origin->second;
-    made.digest = each.says.digest;
+      made.origin_revision = std::string{origin->second};
+    made.digest = std::string{each.says.digest};
     made.updated = is_known(something_stored) && !is_stored(each) ? something_stored : each.second;
     made.latest = each.second;
     made.stored = is_stored(each) || is_known(something_stored);

@@ -58,16 +58,16 @@ private:
       made.numbered_next = number_ ? *number == *number_ + 1 : out_.empty() && *number == 1;
     auto& run = made.run;
     run.object = object_;
-    run.uid = each.uid;
+    run.uid = std::string{each.uid};
     run.action = each.says.reason.starts_with("Install") ? "install" : "upgrade";
     run.result = how;
-    run.reason = each.says.reason;
-    run.message = each.says.text;
-    run.revision = each.revision();
+    run.reason = std::string{each.says.reason};
+    run.message = std::string{each.says.text};
+    run.revision = std::string{each.revision()};
     if (auto chart = between(each.says.text, " with chart ", ":"); run.revision.empty() && chart)
       run.revision = chart->substr(std::min(chart->size(), chart->rfind('@') + 1));
-    run.digest = each.says.oci_digest;
-    run.config_digest = each.says.token;
+    run.digest = std::string{each.says.oci_digest};
+    run.config_digest = std::string{each.says.token};
     run.outcome_second = run.start_second = each.second;
     if (number) {
       run.release_version = *number;
@@ -92,8 +92,8 @@ private:
     out_.back().latest = each.latest();
     auto& run = out_.back().run;
     run.result = each.says.reason == "TestFailed" ? outcome::failed : outcome::succeeded;
-    run.reason = each.says.reason;
-    run.message = each.says.text;
+    run.reason = std::string{each.says.reason};
+    run.message = std::string{each.says.text};
     run.outcome_second = each.second;
   }
 

@@ -94,12 +94,12 @@ private:
     waiting_ = false;
     attempt made;
     made.object = object_;
-    made.uid = each.uid;
+    made.uid = std::string{each.uid};
     made.action = "reconcile";
     made.result = outcome::incomplete;
     made.reason = "NotTold";
-    made.revision = each.revision();
-    made.origin_revision = each.says.origin_revision;
+    made.revision = std::string{each.revision()};
+    made.origin_revision = std::string{each.says.origin_revision};
     made.start_second = each.second;
     made.start = each.earliest();
     made.start_noted = is_known(each.exact);
@@ -111,8 +111,8 @@ private:
   void conclude(const telling& each, outcome how) {
     auto& now = open_ ? out_.attempts.back() : begin(each);
     now.result = how;
-    now.reason = each.says.reason;
-    now.message = each.says.text;
+    now.reason = std::string{each.says.reason};
+    now.message = std::string{each.says.text};
     now.outcome_second = each.second;
     now.reported = duration_in(each.says.text);
     if (now.reported) {

@@ -10,6 +10,8 @@ parents::parents(const analysis& all, const std::string& key, const change_facts
     attempts_[all.attempts[index].object].push_back(index);
   for (auto index : change.contents)
     contents_.try_emplace(all.contents[index].source, index);
+  for (auto index : change.fetch_failures)
+    failures_.try_emplace(all.fetch_failures[index].source, index);
 }
 
 std::optional<std::size_t> parents::attempt_of_owner(const object_id& owner, const object_id& object,
@@ -64,12 +66,15 @@ parent_ref parents::of_waiting(const lingering& waiting) const {
 
 /// A source that an apply asked for hangs under that apply; a packaged chart under what it was packaged from.
 parent_ref parents::of_source(const object_id& source) const {
-  auto found = contents_.find(source);
-  if (found == contents_.end())
+  std::optional<std::size_t> cause;
+  if (auto found = contents_.find(source); found != contents_.end())
+    cause = all_.contents[found->second].cause;
+  else if (auto failed = failures_.find(source); failed != failures_.end())
+    cause = all_.fetch_failures[failed->second].cause;
+  else
     return {};
-  const auto& content = all_.contents[found->second];
-  if (content.cause && all_.attempts[*content.cause].key == key_)
-    return {content.cause, {}};
+  if (cause && all_.attempts[*cause].key == key_)
+    return {cause, {}};
   if (auto told = all_.told_origins.find(source); told != all_.told_origins.end())
     return contents_.contains(told->second) ? parent_ref{{}, told->second} : parent_ref{};
   const auto* line = all_.find(source);

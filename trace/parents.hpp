@@ -33,6 +33,7 @@ private:
   const std::string& key_;
   std::map<object_id, std::vector<std::size_t>> attempts_;
   std::map<object_id, std::size_t> contents_; ///< of each source: its earliest content in this change
+  std::map<object_id, std::size_t> failures_; ///< of each source: its earliest failed fetch in this change
 };
 
 } // namespace tc::trace

@@ -38,6 +38,14 @@ std::string change_key_of(const object_id& source, const artifact& content);
 std::string change_key_of(const object_id& source, std::string_view revision_text,
                           std::string_view origin_revision);
 
+/// Returns whether change_key_of() of these is that key.
+bool has_change_key(const object_id& source, std::string_view revision_text, std::string_view origin_revision,
+                    std::string_view key);
+
+/// Returns whether what the source has is a commit, or was made from one: such content is a change by itself,
+/// while a chart or an image may have been asked for by a commit.
+bool is_commit(const object_id& source, std::string_view key, std::string_view origin_revision);
+
 /// Returns "<key>@<T>", the key of a later incarnation.
 std::string incarnation_key(std::string_view key, timestamp since);
 

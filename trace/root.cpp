@@ -46,7 +46,20 @@ std::string revision_of(const analysis& all, const object_id& root, const change
   return {};
 }
 
+std::vector<const fetch_failure*> unfetched(const analysis& all, const change_facts& change) {
+  std::map<object_id, const fetch_failure*> last;
+  for (auto index : change.fetch_failures)
+    last[all.fetch_failures[index].source] = &all.fetch_failures[index];
+  std::vector<const fetch_failure*> result;
+  for (const auto& [source, failure] : last)
+    if (failure->fetched.version == 0)
+      result.push_back(failure);
+  return result;
+}
+
 std::string outcome_of(const analysis& all, const change_facts& change) {
+  if (!unfetched(all, change).empty())
+    return "failed";
   std::map<object_id, outcome> last;
   for (auto index : change.attempts)
     last[all.attempts[index].object] = all.attempts[index].result;

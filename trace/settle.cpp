@@ -1,6 +1,7 @@
 #include "trace/settle.hpp"
 
 #include "trace/analysis.hpp"
+#include "trace/draw.hpp"
 #include "trace/timing.hpp"
 
 #include <algorithm>
@@ -52,7 +53,13 @@ activity activity_of(const analysis& all, const change_facts& change) {
       if (each.end.version != 0 && each.end.live)
         result.note(each.end.at);
   }
+  for (auto index : change.fetch_failures)
+    result.note(arrival(all.fetch_failures[index].begin, all.fetch_failures[index].second));
   for (const auto& each : change.waits) {
+    if (all.withheld) {
+      result.note(each.begin_at);
+      result.note(each.end_at);
+    }
     if (each.begin.live)
       result.note(each.begin.at);
     if (each.end.live && each.end.version != no_version)
@@ -87,21 +94,8 @@ bool under_way(const analysis& all, const change_facts& change) {
                      [&](std::size_t index) { return all.removals[index].end.version == no_version; });
 }
 
-bool selects_something(const analysis& all, const change_facts& change) {
-  auto any = [&](const auto& list, auto object) {
-    return std::any_of(list.begin(), list.end(),
-                       [&](const auto& each) { return all.selected(object(each)); });
-  };
-  return any(change.attempts, [&](std::size_t each) { return all.attempts[each].object; }) ||
-         any(change.waits, [&](const lingering& each) { return each.object; }) ||
-         any(change.removals, [&](std::size_t each) { return all.removals[each].object; });
-}
-
-} // namespace
-
-settle_verdict judge(const ledger& facts, const std::string& key, const assembly_options& options,
-                     timestamp now) {
-  analysis all{facts, options};
+settle_verdict judge(const analysis& all, const std::string& key, timestamp now) {
+  const auto& options = all.options;
   settle_verdict result;
   auto found = all.changes.find(key);
   if (found == all.changes.end()) {
@@ -114,7 +108,7 @@ settle_verdict judge(const ledger& facts, const std::string& key, const assembly
   auto active = activity_of(all, change);
   result.first_activity = active.first;
   result.last_activity = active.last;
-  result.wanted = selects_something(all, change) || options.include_unused;
+  result.wanted = all.anything_selected(change) || options.include_unused;
   if (key.starts_with("drift:"))
     result.wanted = result.wanted && options.include_drift;
   auto deadline = busy_since(active, options.timeout) + options.timeout;
@@ -130,6 +124,22 @@ settle_verdict judge(const ledger& facts, const std::string& key, const assembly
   } else {
     result.ask_again = open ? deadline : std::min(quiet_at, deadline);
   }
+  return result;
+}
+
+} // namespace
+
+settle_verdict judge(const ledger& facts, const std::string& key, const assembly_options& options,
+                     timestamp now) {
+  return judge(analysis{facts, options, {&key}}, key, now);
+}
+
+judgement judge_and_assemble(const ledger& facts, const std::string& key, const assembly_options& options,
+                             timestamp now, bool draw_open) {
+  analysis all{facts, options, {&key}};
+  judgement result{judge(all, key, now), {}};
+  if (result.verdict.settled || draw_open)
+    result.trace = draw_one(all, key);
   return result;
 }
 

@@ -31,4 +31,14 @@ struct settle_verdict {
 settle_verdict judge(const ledger& facts, const std::string& key, const assembly_options& options,
                      timestamp now);
 
+/// A verdict and the trace that goes with it, of one analysis.
+struct judgement {
+  settle_verdict verdict;
+  std::optional<completed_trace> trace; ///< as assemble() draws it; of an open change only where wanted
+};
+
+/// Returns whether the change is settled at `now`, and its trace when it is, or when `draw_open`.
+judgement judge_and_assemble(const ledger& facts, const std::string& key, const assembly_options& options,
+                             timestamp now, bool draw_open);
+
 } // namespace tc::trace

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace tc::trace {
 
@@ -18,9 +19,20 @@ bool announces(const object_state& state) {
   return reconciling && reconciling->is_true() && reconciling->message.starts_with("building artifact: ");
 }
 
+/// Nearly all states of a source repeat the artifact of the state before.
+bool same_revision(const artifact* before, const artifact& content) {
+  return before && before->revision == content.revision && before->origin_revision == content.origin_revision;
+}
+
 } // namespace
 
-std::vector<occurrence> source_history(const object_id& object, const std::vector<observation_ptr>& states,
+timestamp spec_made_at(const object_state& state) {
+  if (state.generation > 1)
+    return std::max(state.applied_at, state.edited_at);
+  return is_known(state.applied_at) ? state.applied_at : state.created;
+}
+
+std::vector<occurrence> source_history(const object_id& object, std::span<const observation_ptr> states,
                                        bool generated) {
   std::vector<occurrence> result;
   if (!is_source_kind(object.kind))
@@ -29,12 +41,16 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
   bool announcing = false;
   bool first = true;
   std::string uid;
+  std::string uid_of_stay;
   std::int64_t generation = 0;
   bool spec_moved = false;
   bool moved_unseen = false;
   std::uint64_t moved_after = 0;
   std::uint64_t moved_at = no_version;
   std::uint64_t previous = 0;
+  timestamp asked_second; // until the content after that
+  std::string key;        // of the last artifact
+  const artifact* before = nullptr;
   for (const auto& fact : states) {
     if (fact->kind == observation_kind::deleted)
       continue;
@@ -46,7 +62,10 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
       moved_after = created ? 0 : previous;
       moved_at = here.version;
       moved_unseen = fact->relisted;
+      asked_second = {};
     }
+    if (first && fact->initial)
+      asked_second = spec_made_at(state);
     uid = fact->uid;
     generation = state.generation;
     previous = here.version;
@@ -58,15 +77,20 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
       continue;
     }
     const auto& content = *state.artifact;
-    auto key = change_key_of(object, content);
+    if (!same_revision(before, content))
+      key = change_key_of(object, content);
+    before = &content;
     bool known_before = first && fact->initial; // it had it already: since when is not known
     first = false;
     if (key.empty())
       continue;
+    bool spec_taken = !known_before || state.observed_generation >= state.generation;
     bool stored_anew = fact->relisted && !result.empty() && content.last_update > result.back().latest;
     bool made_anew = generated && !result.empty() &&
                      (result.back().revision != content.revision || result.back().digest != content.digest);
-    if (!result.empty() && result.back().key == key && !stored_anew && !made_anew) {
+    bool other_object = !result.empty() && fact->uid != uid_of_stay;
+    uid_of_stay = fact->uid;
+    if (!result.empty() && result.back().key == key && !stored_anew && !made_anew && !other_object) {
       auto& same = result.back();
       if (same.revisions.empty() || same.revisions.back() != content.revision)
         same.revisions.push_back(content.revision);
@@ -87,7 +111,8 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     made.digest = content.digest;
     made.updated = made.latest = content.last_update;
     made.generated = generated;
-    made.maybe_returned = !generated && !result.empty() && result.back().key == key;
+    made.maybe_returned = !generated && stored_anew && !other_object && result.back().key == key;
+    made.of_new_object = other_object && result.back().key == key;
     made.fetch_begin = announced;
     made.begin = known_before ? moment{0, here.at, false} : here;
     made.end = {no_version, {}, false};
@@ -96,6 +121,8 @@ std::vector<occurrence> source_history(const object_id& object, const std::vecto
     made.asked_after = moved_after;
     made.asked_by = moved_at;
     made.asked_unseen = moved_unseen;
+    if (spec_taken)
+      made.asked_second = std::exchange(asked_second, {});
     result.push_back(std::move(made));
     announced = {};
     spec_moved = false;
@@ -139,6 +166,11 @@ void name_incarnations(std::vector<occurrence>& all,
     std::set<object_id> at_it; // sources that have been at it in this incarnation
     std::string name = key;
     for (auto* each : list) {
+      if (each->of_new_object) { // another object, but at what the one before it had
+        at_it.insert(each->source);
+        each->change = name;
+        continue;
+      }
       bool first_seen = at_it.empty() && name == key;
       if (!at_it.insert(each->source).second || (first_seen && was_there(*each))) {
         at_it = {each->source};

@@ -45,10 +45,6 @@ void merge(std::vector<span_event>& events) {
   events = std::move(kept);
 }
 
-bool has_revision(const occurrence& content, const std::string& revision) {
-  return std::find(content.revisions.begin(), content.revisions.end(), revision) != content.revisions.end();
-}
-
 /// Whether what was told at that time is about that content.
 bool is_of_its_time(const occurrence& content, timestamp at) {
   return std::chrono::abs(at - content.updated) <= std::chrono::seconds{2};
@@ -60,9 +56,12 @@ bool passes(const analysis& all, const observation& fact) {
 
 } // namespace
 
-std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysis& all) {
+std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysis& all,
+                                                                   const std::set<object_id>* of) {
   std::map<std::size_t, std::vector<span_event>> result;
   for (const auto& [object, list] : all.attempts_of) {
+    if (of && !of->contains(object))
+      continue;
     for (const auto& fact : all.timelines.at(object).messages) {
       if (!passes(all, *fact))
         continue;
@@ -75,9 +74,12 @@ std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysi
   return result;
 }
 
-std::map<std::size_t, std::vector<observation_ptr>> notifications_by_attempt(const analysis& all) {
+std::map<std::size_t, std::vector<observation_ptr>> notifications_by_attempt(const analysis& all,
+                                                                             const std::set<object_id>* of) {
   std::map<std::size_t, std::vector<observation_ptr>> result;
-  for (const auto& [object, list] : all.attempts_of)
+  for (const auto& [object, list] : all.attempts_of) {
+    if (of && !of->contains(object))
+      continue;
     for (const auto& fact : all.timelines.at(object).notifications) {
       // Where the event itself belongs.
       observation event;
@@ -90,6 +92,7 @@ std::map<std::size_t, std::vector<observation_ptr>> notifications_by_attempt(con
       if (auto index = all.attempt_of_message(event); index != no_attempt)
         result[index].push_back(fact);
     }
+  }
   return result;
 }
 
@@ -99,7 +102,7 @@ std::vector<observation_ptr> notifications_of_content(const analysis& all, const
     for (const auto& fact : line->notifications)
       // An Alert's failure does not say the revision.
       if (is_of_its_time(content, fact->notification->occurred) &&
-          (fact->notification->revision.empty() || has_revision(content, fact->notification->revision)))
+          (fact->notification->revision.empty() || content.has_revision(fact->notification->revision)))
         result.push_back(fact);
   return result;
 }
@@ -113,7 +116,7 @@ std::vector<span_event> messages_of_content(const analysis& all, const occurrenc
     const auto& message = *fact->message;
     if (message.count != 1 || !passes(all, *fact))
       continue;
-    if (has_revision(content, message.revision) && is_of_its_time(content, message.last))
+    if (content.has_revision(message.revision) && is_of_its_time(content, message.last))
       result.push_back(event_of(*fact));
   }
   merge(result);

@@ -7,11 +7,14 @@
 
 namespace tc::trace {
 
-/// Returns the messages produced during each attempt, as span events in the order of time, by attempt.
-std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysis& all);
+/// Returns the messages produced during each attempt, as span events in the order of time, by attempt; with
+/// `of` only for attempts of those objects.
+std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysis& all,
+                                                                   const std::set<object_id>* of = nullptr);
 
-/// Returns the deliveries of events that were produced during each attempt, by attempt.
-std::map<std::size_t, std::vector<observation_ptr>> notifications_by_attempt(const analysis& all);
+/// Returns the deliveries of events that were produced during each attempt, by attempt; `of` as above.
+std::map<std::size_t, std::vector<observation_ptr>>
+notifications_by_attempt(const analysis& all, const std::set<object_id>* of = nullptr);
 
 /// Returns the deliveries of events about a source's content.
 std::vector<observation_ptr> notifications_of_content(const analysis& all, const occurrence& content);

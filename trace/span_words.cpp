@@ -37,6 +37,31 @@ std::string without_git(std::string url) {
 
 } // namespace
 
+std::string without_credentials(std::string text) {
+  constexpr std::string_view separator = "://";
+  for (auto at = text.find(separator); at != std::string::npos; at = text.find(separator, at)) {
+    at += separator.size();
+    auto end = text.find_first_of("/?# \t\r\n\"'<>()", at);
+    auto user = text.rfind('@', end == std::string::npos ? end : end - 1);
+    if (user != std::string::npos && user >= at && (end == std::string::npos || user < end))
+      text.erase(at, user + 1 - at);
+  }
+  return text;
+}
+
+void hide_credentials(span& on) {
+  auto clean = [](std::vector<attribute>& attributes) {
+    for (auto& each : attributes)
+      if (auto* text = std::get_if<std::string>(&each.value); text && text->find("://") != std::string::npos)
+        *text = without_credentials(std::move(*text));
+  };
+  clean(on.attributes);
+  for (auto& each : on.events)
+    clean(each.attributes);
+  if (on.status_message.find("://") != std::string::npos)
+    on.status_message = without_credentials(std::move(on.status_message));
+}
+
 /// The words of the semantic conventions for the result of a pipeline and of a task.
 std::string result_word(std::string_view outcome) {
   if (outcome == "succeeded")

@@ -20,6 +20,12 @@ double seconds(duration value);
 /// Returns the semantic conventions' word for the result of a pipeline or a task.
 std::string result_word(std::string_view outcome);
 
+/// Returns the text without the user and password of addresses in it ("https://user:password@host").
+std::string without_credentials(std::string text);
+
+/// Takes credentials out of what Flux says on the span: a Git URL in an error may hold them.
+void hide_credentials(span& on);
+
 /// Adds the attribute unless the value is empty.
 void put(span& on, const char* key, std::string value);
 

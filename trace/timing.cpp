@@ -22,6 +22,9 @@ bool arrived_in_time(const moment& seen, timestamp written) {
   return seen.live && (!is_known(written) || seen.at <= written + std::chrono::seconds{2});
 }
 
+/// Most that kustomize-controller spends, after what its history counts, on patches and events.
+constexpr auto patches_after_outcome = std::chrono::milliseconds{100};
+
 /// `finish` is the message of its finish, which measures the whole reconciliation, and whose Event's name has
 /// the nanosecond of its making.
 void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
@@ -48,9 +51,13 @@ void time_attempt(const message_fact* finish, timestamp noted, attempt& of) {
            of.first.version < of.last.version)
     decided = time_of(of.first, of.start_second) + *reported;
   of.end = decided;
-  if (reported)
+  if (reported) {
     of.start = decided - *reported;
-  else if (tested && of.reported && !of.phases.empty() && of.phases.front().end.live)
+    // A history does not count the patches after the outcome, a finish would: the first patch shows how much.
+    if (!finish && !helm && of.start_seen && of.first.live)
+      of.start = std::max(std::min(of.start, of.first.at), of.start - patches_after_outcome);
+  } else if (tested && of.reported && !of.phases.empty() && of.phases.front().end.live &&
+             of.phases.front().name != "helm test") // the action before it was over when it was listed
     of.start = of.phases.front().end.at - *of.reported;
   else if (of.first.live && of.first.version < of.last.version)
     of.start = time_of(of.first, of.start_second);
@@ -97,8 +104,15 @@ bool may_finish(const message_fact& candidate, const attempt& of) {
 /// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history, else
 /// with the seconds of its conditions, and is none that an earlier attempt has: an object may come back to a
 /// revision within that second.
-bool closer(const message_fact& candidate, const message_fact& best, const attempt& of,
+bool closer(const observation& candidate, const observation& best, const attempt& of,
             const std::set<std::string>& taken) {
+  // An Event that was there before the attempt began is of one before it, though nothing else shows that any
+  // more.
+  auto of_another = [&](const observation& each) {
+    bool earlier = of.decided.version > of.first.version && each.resource_version != 0 &&
+                   each.resource_version < of.first.version;
+    return earlier || taken.contains(each.message->text);
+  };
   auto miss = [&](const message_fact& each) {
     auto lasted = finish_duration(each.text).value_or(duration{});
     if (of.reported)
@@ -106,8 +120,8 @@ bool closer(const message_fact& candidate, const message_fact& best, const attem
     return is_known(of.start_second) ? std::chrono::abs(lasted - (of.outcome_second - of.start_second))
                                      : each.last - of.outcome_second;
   };
-  return std::tuple{taken.contains(candidate.text), miss(candidate), candidate.text} <
-         std::tuple{taken.contains(best.text), miss(best), best.text};
+  return std::tuple{of_another(candidate), miss(*candidate.message), candidate.message->text} <
+         std::tuple{of_another(best), miss(*best.message), best.message->text};
 }
 
 } // namespace
@@ -122,30 +136,63 @@ timestamp time_of(const moment& seen, timestamp written) {
   return seen.at > written + std::chrono::seconds{2} ? written : std::max(seen.at, written);
 }
 
+namespace {
+
+/// When health checks passed, by what was said of them. Their patch may come much later, from a busy
+/// controller.
+std::map<std::string_view, timestamp> told_checks(const timeline& line) {
+  std::map<std::string_view, timestamp> result;
+  for (const auto& fact : line.messages)
+    if (const auto& says = *fact->message;
+        says.text.starts_with("Health check passed in ") && says.count == 1 && is_known(says.exact_first))
+      result.try_emplace(says.text, says.exact_first);
+  return result;
+}
+
+void time_checks(const std::map<std::string_view, timestamp>& told, attempt& of) {
+  for (auto& each : of.phases)
+    if (each.name == "health check" && each.end.live)
+      if (auto found = told.find(each.message);
+          found != told.end() && found->second < each.end.at && found->second > each.begin.at)
+        each.end.at = found->second;
+}
+
+} // namespace
+
 void time_attempts(analysis& all) {
-  for (const auto& [object, list] : all.attempts_of) {
+  for (const auto& entry : all.attempts_of) {
+    const auto& object = entry.first; // not bindings: a lambda captures them
+    const auto& list = entry.second;
+    // Which messages are taken is decided over all attempts of an object.
+    if (all.scope.change && std::none_of(list.begin(), list.end(), [&all](std::size_t each) {
+          return all.attempts[each].key == *all.scope.change;
+        }))
+      continue;
     const auto& line = all.timelines.at(object);
     // Finish messages by second, so that each attempt finds its own without going through all.
-    std::map<timestamp, std::vector<const message_fact*>> finishes;
+    std::map<timestamp, std::vector<const observation*>> finishes;
     for (const auto& fact : line.messages)
       if (fact->message->reason == "ReconciliationSucceeded" && finish_duration(fact->message->text))
-        finishes[fact->message->last].push_back(fact->message.operator->());
+        finishes[fact->message->last].push_back(fact.get());
+    auto checks = told_checks(line);
     std::set<std::string> taken; // by what it measured, which an Event and a post have in common
     for (auto index : list) {
       auto& of = all.attempts[index];
-      const message_fact* finish = nullptr;
+      const observation* finish = nullptr;
       if (of.result == outcome::succeeded && is_known(of.outcome_second))
         for (auto second : {of.outcome_second, of.outcome_second + std::chrono::seconds{1}}) {
           auto found = finishes.find(second);
           if (found == finishes.end())
             continue;
           for (const auto* each : found->second)
-            if (may_finish(*each, of) && (!finish || closer(*each, *finish, of, taken)))
+            if (may_finish(*each->message, of) && (!finish || closer(*each, *finish, of, taken)))
               finish = each;
         }
       if (finish)
-        taken.insert(finish->text);
-      time_attempt(finish, noted_time(line, of), of);
+        taken.insert(finish->message->text);
+      time_attempt(finish ? finish->message.operator->() : nullptr, noted_time(line, of), of);
+      if (!checks.empty())
+        time_checks(checks, of);
     }
   }
 }

@@ -363,7 +363,7 @@ outcome play(const settings& with, cluster::watcher watching, post_sink posts) {
   while (in.pushing > 0)
     in.time.run_until(in.time.now() + std::chrono::seconds{10});
   // Time for what is under way, with its retries and a round of the interval.
-  in.time.run_until(in.time.now() + std::chrono::minutes{5} + with.interval);
+  in.time.run_until(in.time.now() + with.rest + with.interval);
   outcome out;
   out.truth = in.expected.to_json();
   out.changes = out.truth["changes"].size();

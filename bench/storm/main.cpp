@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   using namespace tc;
   storm::settings with;
   std::string folder;
-  double commit_every = 60, interval = 300, rollout = 3;
+  double commit_every = 60, interval = 300, rollout = 3, rest = 300;
   CLI::App app{"Writes a synthetic Flux estate under load as a recording with its truth."};
   app.add_option("--output", folder, "folder to write; made if it is not there")->required();
   app.add_option("--seed", with.seed, "the same seed gives the same storm");
@@ -30,11 +30,13 @@ int main(int argc, char** argv) {
   app.add_option("--broken", with.broken, "share of those that fail");
   app.add_option("--interval", interval, "seconds; spec.interval of each Kustomization");
   app.add_option("--rollout", rollout, "mean seconds until a Deployment is available");
+  app.add_option("--rest", rest, "seconds after the last commit, before one more interval ends the storm");
   CLI11_PARSE(app, argc, argv);
   auto seconds = [](double value) { return duration{static_cast<std::int64_t>(value * 1e9)}; };
   with.commit_every = seconds(commit_every);
   with.interval = seconds(interval);
   with.rollout = seconds(rollout);
+  with.rest = seconds(rest);
 
   std::filesystem::create_directories(folder);
   std::ofstream stream{folder + "/stream.jsonl", std::ios::binary};

@@ -32,6 +32,8 @@ struct settings {
   duration timeout{std::chrono::seconds{30}};
   duration requeue_dependency{std::chrono::seconds{5}};
   duration rollout{std::chrono::seconds{3}}; ///< mean time until a Deployment is available
+  duration rest{
+      std::chrono::minutes{5}}; ///< after the last commit, for what is under way; besides an interval
 };
 
 } // namespace tc::storm

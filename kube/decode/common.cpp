@@ -48,6 +48,8 @@ void read_metadata(const node& metadata, const object_id& self, object_state& ou
     // helm-controller also writes finalizers to HelmReleases, with Update
     if (applied && (manager == "kustomize-controller" || manager == "helm-controller"))
       out.applied_at = std::max(out.applied_at, entry.at("time").time());
+    else if (entry.at("fieldsV1").at("f:spec").present()) // drift corrections too; scales are subresources
+      out.edited_at = std::max(out.edited_at, entry.at("time").time());
   });
   metadata.at("ownerReferences").for_each([&](const node& owner) {
     out.owners.push_back(read_reference(owner, self.namespace_name));

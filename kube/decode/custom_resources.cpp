@@ -126,9 +126,10 @@ trace_resource read_trace(const node& root) {
   read.include_drift = spec.at("includeDrift").boolean();
   read.include_unused = spec.at("includeUnused").boolean();
   auto status = root.at("status");
+  auto exported_last = status.at("lastExportedTrace"); // named, since its children refer to it
   if (auto until = status.at("exportedUntil"); until.present())
     read.exported_until = until.time();
-  else if (auto last = status.at("lastExportedTrace").at("time"); last.present())
+  else if (auto last = exported_last.at("time"); last.present())
     read.exported_until = last.time(); // as written by 0.1 before there was exportedUntil
   return read;
 }

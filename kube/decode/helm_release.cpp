@@ -8,7 +8,8 @@ void read_helm_release(const node& root, const object_id& self, object_state& ou
   auto status = root.at("status");
   if (auto reference = spec.at("chartRef"); reference.present())
     out.chart_ref = read_reference(reference, self.namespace_name);
-  auto chart = spec.at("chart").at("spec");
+  auto chart_template = spec.at("chart"); // named, since its children refer to it
+  auto chart = chart_template.at("spec");
   out.chart = chart.at("chart").text();
   out.chart_version = chart.at("version").text();
   if (auto reference = chart.at("sourceRef"); reference.present())

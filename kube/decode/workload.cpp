@@ -22,7 +22,8 @@ void read_workload(const node& root, const object_id& self, object_state& out) {
     read.ready = status.at("readyReplicas").integer();
     read.available = status.at("availableReplicas").integer();
   }
-  auto pod = spec.at("template").at("spec");
+  auto pod_template = spec.at("template"); // named, since its children refer to it
+  auto pod = pod_template.at("spec");
   for (const char* list : {"containers", "initContainers"})
     pod.at(list).for_each([&](const node& entry) { read.images.push_back(entry.at("image").text()); });
   status.at("conditions").for_each([&](const node& entry) {

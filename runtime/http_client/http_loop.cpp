@@ -17,6 +17,10 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
+/// How long a receiver that takes nothing is left alone before it is asked again.
+constexpr std::chrono::milliseconds paused_for{5};
+constexpr std::chrono::milliseconds longest_wait{60'000};
+
 /// libcurl's own set-up, once per process; it lives until the process ends.
 void prepare_curl() {
   [[maybe_unused]] static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -42,6 +46,7 @@ struct http_loop::impl {
       if (!take_in())
         break;
       run_due_timers();
+      go_on_reading();
       int active = 0;
       curl_multi_perform(multi, &active);
       finish_ended();
@@ -84,6 +89,15 @@ struct http_loop::impl {
       raw->added = raw->invalid.empty();
     if (!raw->invalid.empty())
       finish(handle, http_failure::invalid, std::string{raw->invalid});
+  }
+
+  void go_on_reading() {
+    any_paused = false;
+    for (const auto& [handle, open] : running) {
+      if (open->paused && !open->must_wait())
+        curl_easy_pause(open->easy, CURLPAUSE_CONT); // may deliver, and pause again, at once
+      any_paused = any_paused || open->paused;
+    }
   }
 
   void finish_ended() {
@@ -144,7 +158,7 @@ struct http_loop::impl {
   }
 
   int milliseconds_to_wait() {
-    auto next = clock::now() + std::chrono::seconds{60};
+    auto next = clock::now() + (any_paused ? paused_for : longest_wait);
     {
       std::lock_guard guard{mutex};
       if (!timers.empty())
@@ -205,6 +219,7 @@ struct http_loop::impl {
   http_loop_options options;
   CURLM* multi = nullptr;
   std::unordered_map<http_handle, std::unique_ptr<transfer>> running; ///< the loop's thread only
+  bool any_paused = false;                                            ///< the loop's thread only
   std::atomic<std::size_t> open_count{0};
 
   std::mutex mutex; ///< guards what follows

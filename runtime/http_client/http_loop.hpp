@@ -90,6 +90,9 @@ struct http_request {
 
   /// Called once, before any data, with the final response's status and headers. Optional.
   std::function<void(int status, const http_headers& headers)> on_head;
+  /// Asked before each piece: while it returns false the server is made to wait, by not reading on. It is
+  /// asked again every few milliseconds. Optional.
+  std::function<bool()> may_read;
   /// Called for each piece of the (decompressed) body. Optional: without it the body is collected.
   std::function<void(std::string_view piece)> on_data;
   /// Called exactly once for every submitted request, also when cancelled.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 namespace tc::runtime {
 
@@ -50,8 +51,9 @@ std::optional<std::chrono::seconds> parse_retry_after(std::string_view text,
   auto date = curl_getdate(std::string{text}.c_str(), nullptr);
   if (date < 0)
     return std::nullopt;
-  auto wait = std::chrono::system_clock::from_time_t(date) - now;
-  return std::max(std::chrono::ceil<seconds>(wait), seconds{0});
+  // In whole seconds: a date after the year 2262 is beyond what nanoseconds can count.
+  auto wait = seconds{date} - std::chrono::floor<seconds>(now.time_since_epoch());
+  return std::clamp(wait, seconds{0}, seconds{std::numeric_limits<std::uint32_t>::max()});
 }
 
 } // namespace tc::runtime

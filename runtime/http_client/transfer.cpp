@@ -27,7 +27,10 @@ std::size_t header_function(char* data, std::size_t, std::size_t size, void* use
 }
 
 std::size_t body_function(char* data, std::size_t, std::size_t size, void* user) {
-  return static_cast<transfer*>(user)->on_body({data, size}) ? size : size + 1; // anything else means failure
+  auto& to = *static_cast<transfer*>(user);
+  if (to.must_wait())
+    return CURL_WRITEFUNC_PAUSE;                     // the piece is offered again
+  return to.on_body({data, size}) ? size : size + 1; // anything else means failure
 }
 
 curl_blob as_blob(const std::string& text) {
@@ -139,12 +142,16 @@ transfer::~transfer() {
 }
 
 void transfer::set_version() {
-  if (request.version == http_version::http1) {
+  bool plain = request.url.starts_with("http://");
+  // Without TLS nothing negotiates HTTP/2. That must be said: once a host and port have spoken HTTP/2,
+  // libcurl 7.88 takes its other connections for multiplexed too and writes two HTTP/1.1 requests into one at
+  // a time.
+  if (request.version == http_version::http1 || (plain && request.version == http_version::automatic)) {
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     return;
   }
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); // rather a stream of a connection being made than a new one
-  bool from_the_first_byte = request.version == http_version::http2 && request.url.starts_with("http://");
+  bool from_the_first_byte = request.version == http_version::http2 && plain;
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    from_the_first_byte ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_2TLS);
   if (!from_the_first_byte)
@@ -245,6 +252,13 @@ bool transfer::on_header_line(std::string_view line) {
   }
   add_field(line, result.headers);
   return true;
+}
+
+bool transfer::must_wait() {
+  paused = !cancelled && !thrown && request.may_read && !request.may_read();
+  if (paused)
+    last_activity = clock::now(); // it is not the server that is silent
+  return paused;
 }
 
 bool transfer::on_body(std::string_view piece) {

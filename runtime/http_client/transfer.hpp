@@ -26,6 +26,8 @@ struct transfer {
 
   bool on_header_line(std::string_view line);
   bool on_body(std::string_view piece);
+  /// Whether the receiver takes nothing at present.
+  bool must_wait();
 
   // -- data members ---
 
@@ -35,6 +37,7 @@ struct transfer {
   CURL* easy = nullptr;
   bool added = false;     ///< known to the multi handle
   bool cancelled = false; ///< nothing more is delivered
+  bool paused = false;    ///< nothing is read until the receiver takes more
   bool head_seen = false;
   bool too_large = false;
   std::string invalid;               ///< why the request cannot be sent

@@ -39,7 +39,9 @@ std::string books_json(const controller_books& books, const std::optional<store:
                           {"sampledOut", trace.changes_sampled_out}, {"filtered", trace.changes_filtered},
                           {"dropped", trace.changes_dropped},        {"pending", trace.changes_pending},
                           {"waiting", trace.traces_waiting},         {"stranded", trace.traces_stranded},
+                          {"spilled", trace.traces_spilled},         {"spansDropped", trace.spans_dropped},
                           {"spansExported", trace.spans_exported},   {"spansLate", trace.spans_late},
+                          {"spansFaded", trace.spans_faded},         {"reopened", trace.changes_reopened},
                           {"revisionRestarts", trace.restarts},      {"balanced", adds_up(trace)}};
   };
   for (const auto& [name, trace] : books.traces)

@@ -47,6 +47,36 @@ void cluster_writer::patch_trace_status(const trace_status& about, std::string j
   api_.patch_status(resource, about.namespace_name, about.name, std::move(json_patch), std::move(finish));
 }
 
+void cluster_writer::list_traces(const std::string& namespace_name, const std::string& label_selector,
+                                 std::function<void(const std::string& trace_json)> each,
+                                 std::function<void(const std::string& error)> done) {
+  auto path = kube::collection_path(trace_resource_ref(), namespace_name) + "?limit=500";
+  if (!label_selector.empty())
+    path += "&labelSelector=" + kube::url_encode(label_selector);
+  list_page(path, {}, std::move(each), std::move(done));
+}
+
+void cluster_writer::list_page(const std::string& path, const std::string& from,
+                               std::function<void(const std::string& trace_json)> each,
+                               std::function<void(const std::string& error)> done) {
+  auto take = [this, path, each = std::move(each), done = std::move(done)](const kube::api_result& result) {
+    if (!result)
+      return done(result.error().kind == kube::api_failure::not_found ? "" : result.error().message);
+    auto page = nlohmann::json::parse(*result, nullptr, false);
+    if (!page.is_object() || !page.contains("items") || !page["items"].is_array())
+      return done("the list of Traces is none");
+    for (const auto& trace : page["items"])
+      each(trace.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    const nlohmann::json::json_pointer place{"/metadata/continue"};
+    auto next = page.contains(place) && page[place].is_string() ? page[place].get<std::string>() : "";
+    if (next.empty())
+      return done({});
+    list_page(path, next, each, done);
+  };
+  api_.send("GET", from.empty() ? path : path + "&continue=" + kube::url_encode(from), {}, {},
+            std::move(take));
+}
+
 void cluster_writer::post_event(const std::string& namespace_name, std::string event_json,
                                 std::function<void(std::string error)> done) {
   api_.create({"", "v1", "Event", "events"}, namespace_name, std::move(event_json),

@@ -27,6 +27,13 @@ public:
   void patch_trace_status(const trace_status& about, std::string json_patch,
                           std::function<void(std::string error)> done);
 
+  /// Reads all Traces of a namespace ("" for all) that a label selector ("" for any) takes, as they are at
+  /// this moment and not as a watch has them, and calls `each` with the JSON of each. `done` gets "" or why
+  /// not all could be read; a cluster that knows no Traces has none.
+  void list_traces(const std::string& namespace_name, const std::string& label_selector,
+                   std::function<void(const std::string& trace_json)> each,
+                   std::function<void(const std::string& error)> done);
+
   /// Posts a core/v1 Event; `done` gets "" or why not.
   void post_event(const std::string& namespace_name, std::string event_json,
                   std::function<void(std::string error)> done);
@@ -37,6 +44,9 @@ public:
 
 private:
   kube::resource_ref trace_resource_ref();
+  void list_page(const std::string& path, const std::string& from,
+                 std::function<void(const std::string& trace_json)> each,
+                 std::function<void(const std::string& error)> done);
 
   kube::api_client api_;
   std::mutex mutex_;

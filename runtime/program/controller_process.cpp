@@ -5,18 +5,27 @@
 #include "export/http_sink.hpp"
 #include "kube/cluster.hpp"
 #include "kube/discovery.hpp"
+#include "kube/lease_elector.hpp"
 #include "kube/reflector.hpp"
 #include "runtime/http_server.hpp"
+#include "runtime/memory_limit.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/program/actor_system.hpp"
 #include "runtime/program/books_json.hpp"
 #include "runtime/program/cluster_feed.hpp"
 #include "runtime/program/cluster_writer.hpp"
 #include "runtime/program/dead_letter_writer.hpp"
+#include "runtime/program/delivered_json.hpp"
 #include "runtime/program/durability.hpp"
 #include "runtime/program/event_intake.hpp"
 #include "runtime/program/event_tee.hpp"
+#include "runtime/program/fact_packing.hpp"
+#include "runtime/program/fenced_sink.hpp"
+#include "runtime/program/injected_crashes.hpp"
+#include "runtime/program/leadership.hpp"
+#include "runtime/program/lease_identity.hpp"
 #include "runtime/program/liveness.hpp"
+#include "runtime/program/memory_watch.hpp"
 #include "runtime/program/observers.hpp"
 #include "runtime/program/provider_registry.hpp"
 #include "runtime/program/status_patches.hpp"
@@ -26,11 +35,14 @@
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <future>
 #include <mutex>
 #include <random>
+#include <unordered_set>
 
 namespace tc::runtime {
 
@@ -48,6 +60,11 @@ constexpr auto batch_wait = std::chrono::milliseconds{10};
 /// How long watches that go on from a data directory may take to tell what was missed, before anything that
 /// looks quiet is judged. What comes later is not lost: it is an addition.
 constexpr auto catching_up = std::chrono::milliseconds{500};
+
+/// How long the end may take until the lease is given back; else it runs out.
+constexpr auto giving_back = std::chrono::seconds{2};
+/// Of --data-dir-limit, one in so many bytes is for what open changes know while memory is short.
+constexpr std::size_t share_of_spill_file = 4;
 
 std::optional<std::string> environment_value(const char* name) {
   const auto* value = std::getenv(name);
@@ -87,12 +104,20 @@ server_response answer(int status, std::string text) {
   return out;
 }
 
+/// Before any thread of ours begins.
+memory_limits found_memory_limits(const run_options& options) {
+  auto out = find_memory_limits(options.memory_limit, surroundings::of_process());
+  bound_heaps(out.process);
+  return out;
+}
+
 } // namespace
 
 struct controller_process::impl {
   impl(const run_options& chosen, logger to, std::shared_ptr<kube::access_source> access)
-      : options(chosen), log(std::move(to)), actors_(options.pool), loop(http_settings()),
-        target(loop, std::move(access)), versions(target, wall_clock), writer(target, wall_clock) {}
+      : options(chosen), log(std::move(to)), memory(found_memory_limits(chosen)), actors_(options.pool),
+        loop(http_settings()), target(loop, std::move(access)), versions(target, wall_clock),
+        writer(target, wall_clock) {}
 
   /// Also when starting failed half way.
   ~impl() {
@@ -102,6 +127,7 @@ struct controller_process::impl {
     for (auto& one : reflectors)
       one->stop();
     loop.stop();
+    elector.reset();
     {
       std::lock_guard guard{mutex};
       ending = true;
@@ -125,8 +151,14 @@ struct controller_process::impl {
   tl::expected<void, std::string> open_data_directory(const std::string& access);
   void start_actors();
   void play_in();
+  void start_to_account();
   void all_listed();
   void start_watching();
+  tl::expected<void, std::string> stand_for_election(const std::string& context_namespace);
+  /// Whether this process may send and write now. Thread-safe.
+  bool leads() const { return !leader || leader->leads(); }
+  void tell_delivered(std::string_view trace_json);
+  void give_lease_back();
   std::unique_ptr<cluster_feed> make_feed();
   provider_registry::outside registry_outside();
   tl::expected<void, std::string> start_servers();
@@ -153,6 +185,8 @@ struct controller_process::impl {
   std::unique_ptr<dead_letter_writer> dead_letters; ///< null without --dead-letter-dir
   status_patches patches;
   trace_warnings warnings{[this](const std::string& namespace_name, std::string event) {
+                            if (!leads())
+                              return; // the leader has the same to say
                             writer.post_event(namespace_name, std::move(event),
                                               [this](const std::string& error) {
                                                 if (!error.empty())
@@ -161,15 +195,23 @@ struct controller_process::impl {
                           },
                           wall_clock};
 
+  std::unique_ptr<leadership> leader;        ///< null without --enable-leader-election; never replaced
+  std::unordered_set<std::string> caught_up; ///< UIDs of Traces whose status was read; on the loop's thread
+  memory_limits memory;
+  std::shared_ptr<actors::memory_ledger> ledger; ///< set when the data directory is open
+  std::unique_ptr<memory_watch> memory_watching;
   std::unique_ptr<durability> durable; ///< null without --data-dir
   restored_process restored;
-  bool goes_on = false; ///< at least one watch does
+  std::shared_ptr<backlog> waiting = std::make_shared<backlog>(); ///< read, and not worked off yet
+  std::shared_ptr<alarm> wakes = std::make_shared<alarm>();       ///< for what is due between two ticks
+  bool goes_on = false;                                           ///< at least one watch does
   actor_runtime actors_;
   controller_actor root;
   http_loop loop;
   kube::cluster target;
   kube::discovery versions;
   cluster_writer writer;
+  std::unique_ptr<kube::lease_elector> elector;
   std::unique_ptr<provider_registry> registry;
   std::unique_ptr<cluster_feed> feed;
   std::vector<std::unique_ptr<kube::reflector>> reflectors;
@@ -186,6 +228,13 @@ struct controller_process::impl {
   std::optional<store::journal_books> store_books;
   std::uint64_t books_seen = 0; ///< how many were published
   std::uint64_t opened_before = 0;
+  struct outdated {
+    const char* cause;
+    std::uint64_t trace_books::*of;
+    std::uint64_t before = 0;
+  };
+  std::array<outdated, 2> outdated_spans{
+      {{"later_evidence", &trace_books::spans_late}, {"forgotten_evidence", &trace_books::spans_faded}}};
   liveness life{std::chrono::steady_clock::now()};
   bool ending = false;
   bool patience_told = false; ///< on the loop's thread
@@ -195,8 +244,11 @@ tl::expected<std::unique_ptr<controller_process>, std::string>
 controller_process::start(const run_options& options, std::shared_ptr<kube::access_source> access,
                           const logger& log) {
   auto description = access->description();
+  auto context_namespace = access->default_namespace();
   log.info("cluster found", {{"access", description}});
   auto made = std::make_unique<impl>(options, log, std::move(access));
+  log.info("memory limit", {{"bytes", made->memory.process}, {"from", made->memory.source}});
+  made->counters.memory_limit.set(static_cast<double>(made->memory.process));
   for (const auto& warning : made->environment.warnings)
     log.error("environment variable ignored", {{"problem", warning}});
   if (!options.dead_letter_dir.empty())
@@ -206,6 +258,9 @@ controller_process::start(const run_options& options, std::shared_ptr<kube::acce
         log.named("dead-letters"), made->counters_owner);
   if (auto opened = made->open_data_directory(description); !opened)
     return tl::unexpected(opened.error());
+  made->start_to_account();
+  if (auto stands = made->stand_for_election(context_namespace); !stands)
+    return tl::unexpected(stands.error());
   made->start_actors();
   made->registry = std::make_unique<provider_registry>(made->registry_outside());
   made->feed = made->make_feed(); // before the probes ask it
@@ -213,13 +268,15 @@ controller_process::start(const run_options& options, std::shared_ptr<kube::acce
     return tl::unexpected(served.error());
   made->play_in();
   made->start_watching();
+  if (made->elector)
+    made->elector->start();
   return std::unique_ptr<controller_process>(new controller_process(std::move(made)));
 }
 
 tl::expected<void, std::string> controller_process::impl::open_data_directory(const std::string& access) {
   if (options.data_dir.empty())
     return {};
-  auto opened = durability::open(options, access + ", namespace " + options.watch_namespace,
+  auto opened = durability::open(options, memory, access + ", namespace " + options.watch_namespace,
                                  log.named("data"), counters, warnings);
   if (!opened)
     return tl::unexpected(opened.error());
@@ -229,10 +286,73 @@ tl::expected<void, std::string> controller_process::impl::open_data_directory(co
   return {};
 }
 
+void controller_process::impl::start_to_account() {
+  auto file = memory.process == 0 || options.data_dir.empty()
+                  ? nullptr
+                  : spill_file::in(options.data_dir, options.data_dir_limit / share_of_spill_file);
+  ledger = actors::memory_ledger::with_limit(memory.process, make_fact_packer(std::move(file)));
+  memory_watching = std::make_unique<memory_watch>(ledger);
+}
+
+tl::expected<void, std::string>
+controller_process::impl::stand_for_election(const std::string& context_namespace) {
+  const auto& chosen = options.election;
+  if (!chosen.enable)
+    return {};
+  auto space = environment_value("RUNTIME_NAMESPACE").value_or(context_namespace);
+  if (space.empty())
+    return tl::unexpected<std::string>("--enable-leader-election needs a namespace for its Lease; set "
+                                       "$RUNTIME_NAMESPACE, or a namespace in the kubeconfig's context");
+  auto name = lease_name(options);
+  auto clock = [] { return duration{std::chrono::steady_clock::now().time_since_epoch()}; };
+  leadership::outside out;
+  out.clock = clock;
+  out.later = [this](duration wait, std::function<void()> then) { loop.after(wait, std::move(then)); };
+  out.catch_up = [this](std::function<void(const std::string&)> done) {
+    writer.list_traces(
+        options.watch_namespace, options.watch_label_selector,
+        [this](const std::string& json) { tell_delivered(json); }, std::move(done));
+  };
+  out.begin = [this] { caf::anon_send(root, lead_atom_v); };
+  out.lost = [this] {
+    std::lock_guard guard{mutex};
+    stop_requested = true;
+    changed.notify_all();
+  };
+  out.shown = [this, name](bool leads) { counters.leader_election_master_status.set(leads ? 1 : 0, name); };
+  counters.leader_election_master_status.set(0, name);
+  auto identity = lease_identity();
+  log.info("standing for election", {{"lease", space + '/' + name}, {"identity", identity}});
+  leader = std::make_unique<leadership>(std::move(out), log.named("election"));
+  kube::election_settings with{identity, chosen.lease_duration, chosen.renew_deadline, chosen.retry_period};
+  elector = std::make_unique<kube::lease_elector>(
+      kube::elector_context{loop, target,
+                            [clock] {
+                              return kube::election_time{clock(), wall_clock()};
+                            },
+                            random},
+      space, name, std::move(with), [this](const kube::lease_election& now) { leader->changed(now); });
+  return {};
+}
+
+void controller_process::impl::tell_delivered(std::string_view trace_json) {
+  if (auto told = read_delivered(trace_json))
+    caf::anon_send(root, apply_atom_v,
+                   delivered_spans_ptr{std::make_shared<delivered_spans>(std::move(*told))});
+}
+
+void controller_process::impl::give_lease_back() {
+  if (!elector || !options.election.release_on_cancel)
+    return;
+  auto done = std::make_shared<std::promise<void>>();
+  elector->release([done] { done->set_value(); });
+  done->get_future().wait_for(giving_back);
+}
+
 /// What was known before comes before what the lists and watches tell.
 void controller_process::impl::play_in() {
   for (auto& batch : std::exchange(restored.observations, {}))
-    caf::anon_send(root, observe_atom_v, std::move(batch), wall_clock());
+    caf::anon_send(root, observe_atom_v, ledger->counted(std::move(batch)), wall_clock());
 }
 
 void controller_process::impl::start_actors() {
@@ -241,11 +361,19 @@ void controller_process::impl::start_actors() {
   setup.watching.backfill = options.backfill;
   setup.watching.no_cross_namespace_refs = options.no_cross_namespace_refs;
   setup.watching.max_live_changes = options.pool.max_live_changes;
+  setup.watching.waiting = waiting;
+  setup.watching.wakes = wakes;
   setup.began = wall_clock();
   setup.watching.restored = restored.actors;
+  setup.watching.tells_delivered = options.election.enable;
+  setup.leads = !options.election.enable;
+  setup.watching.ledger = ledger;
+  setup.watching.remembered.bytes = memory.remembered;
+  setup.spans_remembered = memory.sent_spans;
   auto observers = make_observers(log.named("traces"), counters, warnings);
   if (durable)
     durable->listen(*observers);
+  inject_crashes(*observers);
   setup.events = std::move(observers);
   setup.crashed = [this](const std::string& actor, const std::string& error) {
     counters.actor_restarts.add(1, actor.substr(0, actor.find(' ')));
@@ -253,6 +381,8 @@ void controller_process::impl::start_actors() {
   };
   setup.publish_books = [this](controller_books_ptr latest) { publish(std::move(latest)); };
   setup.write_status = [this](const trace_status& status, std::function<void(std::string)> done) {
+    if (!leads())
+      return done("this process does not lead");
     auto body = patches.patch_for(status, wall_clock());
     writer.patch_trace_status(
         status, std::move(body),
@@ -288,6 +418,7 @@ void controller_process::impl::arm_patience(std::chrono::seconds wait) {
 }
 
 void controller_process::impl::publish(controller_books_ptr latest) {
+  counters.observations_waiting.set(static_cast<double>(waiting->size()));
   auto opened = sum_of(*latest, &trace_books::changes_opened);
   for (const auto& [state, of] : change_states)
     counters.changes.set(static_cast<double>(sum_of(*latest, of)), state);
@@ -299,6 +430,16 @@ void controller_process::impl::publish(controller_books_ptr latest) {
   if (opened > opened_before)
     counters.changes_opened.add(static_cast<double>(opened - opened_before));
   opened_before = opened;
+  for (auto& [cause, of, before] : outdated_spans)
+    if (auto now = sum_of(*latest, of); now > before) {
+      counters.spans_outdated.add(static_cast<double>(now - before), cause);
+      before = now;
+    }
+  counters.memory_held.set(static_cast<double>(ledger->held()));
+  counters.memory_observations.set(static_cast<double>(ledger->observed()), "whole");
+  counters.memory_observations.set(static_cast<double>(ledger->packed()), "packed");
+  counters.memory_allowance.set(ledger->limit() == 0 ? 0 : static_cast<double>(ledger->allowance()));
+  counters.traces_spilled.set(static_cast<double>(sum_of(*latest, &trace_books::traces_spilled)));
   std::optional<store::journal_books> stored;
   if (durable)
     stored = durable->publish();
@@ -319,8 +460,11 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   encoding.resource_attributes = environment.resource_attributes;
   encoding.default_service = environment.service_name;
   exporting::endpoint_identity identity{complete.target.url, complete.options.proxy, complete.options.tls};
-  auto sink = exporting::make_sink(loop, complete.target, std::move(complete.options), std::move(encoding));
+  std::shared_ptr<exporting::span_sink> sink =
+      exporting::make_sink(loop, complete.target, std::move(complete.options), std::move(encoding));
   log.info("provider ready", {{"provider", provider}, {"endpoint", sink->description()}});
+  if (leader)
+    sink = std::make_shared<fenced_sink>(std::move(sink), [this] { return leads(); });
   auto out = std::make_shared<exporter_setup>();
   out->sink = std::move(sink);
   out->delivery.max_spans = options.pool.exporter_queue_spans;
@@ -393,17 +537,26 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
   out.observations = [this](observation_batch_ptr batch, timestamp) {
     if (durable)
       durable->add(*batch);
-    caf::anon_send(root, observe_atom_v, std::move(batch), wall_clock());
+    caf::anon_send(root, observe_atom_v, backlog::counted(waiting, ledger->counted(std::move(batch))),
+                   wall_clock());
   };
   out.trace = [this](trace_resource spec, std::string_view json) {
-    patches.seen(json);
+    if (!options.shard.owns(spec.uid))
+      return; // another process follows it
+    // Once this process leads, what comes back is its own.
+    auto stands_by = leader && !leader->has_begun();
+    patches.seen(json, stands_by);
+    auto catches_up = leader && (caught_up.insert(spec.uid).second || stands_by);
     registry->reference(spec.uid, spec.namespace_name + '/' + spec.provider_name);
     if (durable)
       durable->trace_seen(spec);
     caf::anon_send(root, apply_atom_v, trace_resource_ptr{std::make_shared<trace_resource>(std::move(spec))});
+    if (catches_up)
+      tell_delivered(json);
   };
   out.trace_gone = [this](const std::string& uid) {
     patches.gone(uid);
+    caught_up.erase(uid);
     warnings.gone(uid);
     if (durable)
       durable->trace_gone(uid);
@@ -413,7 +566,7 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
   out.bad_trace = [this](trace_resource refused, const kube::decode_error& error) {
     counters.decode_errors.add(1, "Trace");
     log.error("a Trace cannot be followed", {{"trace", error.object}, {"error", error.to_string()}});
-    if (refused.uid.empty())
+    if (refused.uid.empty() || !options.shard.owns(refused.uid))
       return;
     registry->reference(refused.uid, {});
     if (durable)
@@ -485,7 +638,12 @@ void controller_process::impl::start_watching() {
         known != restored.watches.end())
       reflect.memory = known->second;
     reflectors.push_back(std::make_unique<kube::reflector>(
-        kube::reflector_context{target, versions, *feed, wall_clock}, kind, std::move(reflect)));
+        kube::reflector_context{target, versions, *feed, wall_clock,
+                                [this] {
+                                  return waiting->size() <
+                                         std::min(options.pool.max_observations_waiting, memory.unread);
+                                }},
+        kind, std::move(reflect)));
   }
   restored.watches.clear();
   for (auto& one : reflectors)
@@ -509,7 +667,7 @@ void controller_process::impl::take_events() {
     return;
   for (const auto& fact : *batch)
     counters.observations.add(1, fact->object.kind, "post");
-  caf::anon_send(root, observe_atom_v, std::move(batch), wall_clock());
+  caf::anon_send(root, observe_atom_v, ledger->counted(std::move(batch)), wall_clock());
 }
 
 void controller_process::impl::start_tee() {
@@ -577,7 +735,13 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
   with.limits.body_bytes = event_intake::largest_body;
   with.limits.connections = 64; // each may hold a whole body; Flux has a connection for each controller
   with.limits.header_bytes = event_intake::largest_header;
-  with.routes.push_back({"", "", [this](const server_request& request) { return intake->answer(request); }});
+  with.routes.push_back({"", "", [this](const server_request& request) {
+                           if (leads())
+                             return intake->answer(request);
+                           // Told here, nobody who exports would know of it; the sender tries again.
+                           counters.events_received.add(1, "503", "standby");
+                           return answer(503, "this replica stands by; the leader takes events\n");
+                         }});
   auto server = http_server::start(std::move(with));
   if (!server)
     return tl::unexpected("--events-addr: " + server.error());
@@ -614,6 +778,8 @@ void controller_process::impl::arm_flush() {
     arm_flush();
     feed->flush();
     take_events();
+    if (auto now = wall_clock(); wakes->take(now))
+      caf::anon_send(root, tick_atom_v, now);
   });
 }
 
@@ -628,6 +794,9 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
                              return problem.empty() ? answer(200, "ok\n") : answer(500, problem + '\n');
                            }});
     with.routes.push_back({"GET", "/readyz", [this](const server_request&) {
+                             // As Flux's: a standby is ready, unless it is the leader alone that serves.
+                             if (feed->is_synced() && options.events_address && !leads())
+                               return answer(503, "stands by: HTTP events are for the leader\n");
                              if (feed->is_synced())
                                return answer(200, "ok\n");
                              return answer(503,
@@ -692,7 +861,7 @@ void controller_process::wait_for_stop() {
 }
 
 bool controller_process::has_failed() const {
-  return impl_->life.has_failed();
+  return impl_->life.has_failed() || (impl_->leader && impl_->leader->is_lost());
 }
 
 bool controller_process::drain() {
@@ -706,13 +875,15 @@ bool controller_process::drain() {
     own.take_events();
     caf::anon_send(own.root, drain_atom_v);
   });
+  // Who stands by has nothing of its own to finish, and who lost the lease must not.
+  auto finishes = !own.leader || own.leader->has_begun();
   auto deadline = std::chrono::steady_clock::now() + own.options.shutdown_timeout;
   std::unique_lock guard{own.mutex};
   // Two more publications, so that what was under way when watching ended is in the books.
   auto enough = own.books_seen + 2;
   own.changed.wait_until(guard, deadline, [&] {
     // What has no usable Provider will get none while the process ends.
-    if (own.life.has_failed())
+    if (own.life.has_failed() || !finishes || !own.leads())
       return true;
     return own.books_seen >= enough && own.books &&
            sum_of(*own.books, &trace_books::traces_waiting) ==
@@ -721,7 +892,7 @@ bool controller_process::drain() {
   });
   auto latest = own.books;
   guard.unlock();
-  auto left = latest ? sum_of(*latest, &trace_books::traces_waiting) : 0;
+  auto left = latest && finishes ? sum_of(*latest, &trace_books::traces_waiting) : 0;
   auto open = latest ? sum_of(*latest, &trace_books::changes_pending) : 0;
   std::uint64_t spans = 0;
   if (latest)
@@ -735,6 +906,7 @@ bool controller_process::drain() {
                            {"spansQueued", spans},
                            {"changesOpen", open > left ? open - left : 0}});
   auto safe = own.durable && own.durable->finish();
+  own.give_lease_back();
   return left == 0 || safe;
 }
 

@@ -31,16 +31,20 @@ durability::~durability() {
 }
 
 tl::expected<std::unique_ptr<durability>, std::string>
-durability::open(const run_options& options, const std::string& cluster, const logger& log,
-                 const metrics& counters, trace_warnings& warnings) {
+durability::open(const run_options& options, const memory_limits& limits, const std::string& cluster,
+                 const logger& log, const metrics& counters, trace_warnings& warnings) {
   std::unique_ptr<durability> made{new durability(log, counters, warnings)};
   store::journal_options with;
   with.path = options.data_dir;
   with.database.sync = policy_of(options.data_sync);
   with.database.limit_bytes = options.data_dir_limit;
+  with.database.sent_limit = limits.sent_spans;
+  with.most_waiting = limits.unwritten;
   store::journal_outside outside;
   outside.clock = wall_clock;
   outside.state = [self = made.get()](const std::string& problem) { self->on_state(problem); };
+  auto traces = std::make_shared<found_traces>();
+  outside.found_trace = [traces](const store::waiting_trace& each) { traces->add(each); };
   outside.damaged = [self = made.get()](const std::string& aside, const std::string& problem) {
     self->on_damage(aside, problem);
   };
@@ -60,13 +64,12 @@ durability::open(const run_options& options, const std::string& cluster, const l
   }
   for (const auto& [uid, progress] : found.progress)
     made->unseen_.insert(uid);
-  for (const auto& each : found.traces)
-    made->unseen_.insert(each.key.trace_uid);
+  made->unseen_.merge(traces->owners());
   log.info("data directory opened", {{"path", options.data_dir},
                                      {"observations", found.observations.size()},
-                                     {"tracesWaiting", found.traces.size()},
+                                     {"tracesWaiting", traces->size()},
                                      {"watches", found.positions.size()}});
-  made->restored_ = restore(std::move(found), options.pool.batch_size);
+  made->restored_ = restore(std::move(found), std::move(*traces), options.pool.batch_size);
   made->publish();
   return made;
 }
@@ -77,6 +80,28 @@ void durability::listen(actors::trace_events& to) {
   };
   to.finished = [this](const trace_resource& spec, std::uint64_t submission) {
     journal_->acknowledged({spec.uid, submission});
+  };
+  to.let_go = [this](const trace_resource& spec, std::uint64_t submission) {
+    switch (journal_->let_go({spec.uid, submission})) {
+    case store::keeping::kept:
+      return actors::let_go_result::gone;
+    case store::keeping::not_yet:
+      return actors::let_go_result::not_yet;
+    case store::keeping::failing:
+      break;
+    }
+    return actors::let_go_result::impossible;
+  };
+  to.read_back = [this](const trace_resource& spec, std::uint64_t submission,
+                        std::function<void(completed_trace_ptr)> then) {
+    journal_->read({spec.uid, submission},
+                   [this, name = spec.namespace_name + '/' + spec.name,
+                    then = std::move(then)](store::result<completed_trace_ptr> found) {
+                     if (!found)
+                       log_.error("a trace that waited in the data directory cannot be read and is lost",
+                                  {{"trace", name}, {"error", found.error().message}});
+                     then(found ? std::move(*found) : nullptr);
+                   });
   };
   to.progressed = [this](const trace_resource& spec, const actors::trace_horizon& horizon) {
     journal_->note_progress(spec.uid, {horizon.settled_before, horizon.settled_until}, horizon.open_since);

@@ -6,6 +6,7 @@
 #include "actors/exporter.hpp"
 #include "actors/trace.hpp"
 #include "runtime/logging.hpp"
+#include "runtime/memory_limit.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/options.hpp"
 #include "runtime/program/restored_process.hpp"
@@ -23,8 +24,8 @@ public:
   /// Opens --data-dir. `cluster` names the cluster and which part of it is watched. `counters` and `warnings`
   /// must outlive it. The error names flag, path and remedy.
   static tl::expected<std::unique_ptr<durability>, std::string>
-  open(const run_options& options, const std::string& cluster, const logger& log, const metrics& counters,
-       trace_warnings& warnings);
+  open(const run_options& options, const memory_limits& limits, const std::string& cluster, const logger& log,
+       const metrics& counters, trace_warnings& warnings);
   ~durability();
 
   /// Returns what an earlier process left. Once.

@@ -1,9 +1,9 @@
 #include "runtime/program/manifests.hpp"
 
 #include "kube/decode/decode.hpp"
+#include "runtime/program/yaml_documents.hpp"
 
 #include <nlohmann/json.hpp>
-#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <optional>
@@ -11,46 +11,6 @@
 namespace tc::runtime {
 
 namespace {
-
-/// YAML's plain scalars become what Kubernetes' YAML reader makes of them; quoted ones stay texts.
-nlohmann::json json_of_scalar(const YAML::Node& node) {
-  const auto& text = node.Scalar();
-  if (node.Tag() == "!")
-    return text;
-  // YAML 1.1, as Kubernetes reads it.
-  for (const auto* yes : {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
-    if (text == yes)
-      return true;
-  for (const auto* no : {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
-    if (text == no)
-      return false;
-  for (const auto* nothing : {"", "~", "null", "Null", "NULL"})
-    if (text == nothing)
-      return nullptr;
-  auto number = nlohmann::json::parse(text, nullptr, false);
-  return number.is_number() ? number : nlohmann::json(text);
-}
-
-nlohmann::json json_of(const YAML::Node& node) {
-  switch (node.Type()) {
-  case YAML::NodeType::Scalar:
-    return json_of_scalar(node);
-  case YAML::NodeType::Sequence: {
-    auto out = nlohmann::json::array();
-    for (const auto& item : node)
-      out.push_back(json_of(item));
-    return out;
-  }
-  case YAML::NodeType::Map: {
-    auto out = nlohmann::json::object();
-    for (const auto& item : node)
-      out[item.first.Scalar()] = json_of(item.second);
-    return out;
-  }
-  default:
-    return nullptr;
-  }
-}
 
 /// Returns a member that should be a text, "" where it is anything else.
 std::string text_at(const nlohmann::json& object, const char* key) {
@@ -112,17 +72,14 @@ std::optional<std::string> unknown_field_of_trace(const nlohmann::json& trace) {
 
 tl::expected<void, std::string> read_manifests(const std::string& file, const std::string& text,
                                                manifests& into) {
-  std::vector<YAML::Node> documents;
-  try {
-    documents = YAML::LoadAll(text);
-  } catch (const YAML::Exception& error) {
-    return tl::unexpected(file + ": not valid YAML: " + error.what());
-  }
+  auto documents = yaml_documents(text);
+  if (!documents)
+    return tl::unexpected(file + ": " + documents.error());
   kube::decoder decoder;
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    if (!documents[i].IsMap())
+  for (std::size_t i = 0; i < documents->size(); ++i) {
+    auto& document = (*documents)[i];
+    if (!document.is_object())
       continue;
-    auto document = json_of(documents[i]);
     auto where = file + ", document " + std::to_string(i + 1) + ": ";
     auto kind = text_at(document, "kind");
     if (kind.empty())

@@ -15,11 +15,13 @@ void conclude(const logger& log, const metrics& counters, const trace_resource& 
               const actors::settled_change& change) {
   const auto& report = *change.report;
   counters.assembly_duration.observe(seconds_of(report.assembly_time));
+  if (!change.kept_by.empty())
+    counters.changes_kept.add(1, change.kept_by);
   using actors::settle_action;
   if (report.settled && change.action != settle_action::nothing_new)
     log.info("change settled", {{"trace", spec.namespace_name + '/' + spec.name},
                                 {"change", report.key},
-                                {"why", report.why},
+                                {"why", change.closed_early ? "memory_limit" : report.why},
                                 {"outcome", report.trace ? report.trace->outcome : std::string{}},
                                 {"spans", report.trace ? report.trace->spans.size() : 0},
                                 {"observations", report.observations}});
@@ -47,6 +49,12 @@ std::string why_dropped(const actors::bucket_move& move) {
     return out + "the backend refused it: " + move.detail;
   if (move.label == "max_live_changes")
     return out + "more changes are open than --max-live-changes allows";
+  if (move.label == "memory_limit")
+    return out +
+           "what waits for its backend takes more memory than --memory-limit allows, and there is no data "
+           "directory to keep it in, or it cannot be written";
+  if (move.label == "store_lost")
+    return out + "the data directory that it waited in was damaged or removed";
   return out + "its assembly keeps crashing, the log has its ledger; please report it";
 }
 
@@ -82,6 +90,22 @@ std::shared_ptr<actors::trace_events> make_observers(const logger& log, const me
   out->overflowed = [log](const trace_resource& spec, const std::string& key) {
     log.error("a change was dropped: more than --max-live-changes are open",
               {{"trace", spec.namespace_name + '/' + spec.name}, {"change", key}});
+  };
+  out->given_up = [&counters](const trace_resource& spec, const actors::submission& what,
+                              const std::string& reason) {
+    counters.spans_dropped.add(static_cast<double>(what.spans),
+                               spec.namespace_name + '/' + spec.provider_name, reason);
+  };
+  out->closed_early = [&counters](const trace_resource&, const std::string&) {
+    counters.changes_closed_early.add(1);
+  };
+  out->short_of_memory = [log, &warnings](const trace_resource& spec, const actors::memory_ledger& ledger,
+                                          const std::string& what) {
+    log.error("memory is short: " + what, {{"trace", spec.namespace_name + '/' + spec.name},
+                                           {"limitBytes", ledger.limit()},
+                                           {"heldBytes", ledger.held()},
+                                           {"remedy", "raise --memory-limit or give a --data-dir"}});
+    warnings.warn(spec, "MemoryLimit", "memory is short: " + what);
   };
   out->acknowledged = [log, &counters](const completed_trace& trace, const delivery_report& report) {
     if (report.delivered) {

@@ -43,8 +43,13 @@ tl::expected<recording_source, std::string> recording_source::open(const std::st
   recording_source out(std::move(*stream));
   out.stream_name_ = stream_file;
   // An error in the file is told when it is reached in the second reading.
-  for (auto line = scan->next(); line && *line; line = scan->next())
+  for (auto line = scan->next(); line && *line; line = scan->next()) {
     out.initial_.scan((*line)->text);
+    if (!out.messages_only_)
+      continue;
+    auto decoded = out.decoder_.decode_watch((*line)->text, {}, false);
+    out.messages_only_ = !decoded || !*decoded || !(**decoded)->state;
+  }
   if (posts_file.empty())
     return out;
   auto posts = line_reader::open(posts_file);

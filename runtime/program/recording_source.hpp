@@ -39,6 +39,8 @@ public:
   /// Returns whether any line of the stream was one of a recording.
   bool any_readable() const { return any_readable_; }
   const std::string& failure() const { return failure_; }
+  /// Returns whether the stream shows no object's state, so that messages are all there is.
+  bool messages_only() const { return messages_only_; }
 
 private:
   std::optional<item> next_of_stream();
@@ -55,6 +57,7 @@ private:
   std::size_t lines_ = 0;
   std::size_t broken_ = 0;
   bool any_readable_ = false;
+  bool messages_only_ = true;
   std::vector<std::string> problems_;
   std::string failure_; ///< the file itself cannot be read further
 

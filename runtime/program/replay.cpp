@@ -93,6 +93,7 @@ void replay_live(recording_source& source, const std::vector<trace_resource>& tr
     return;
   actors::controller_setup setup;
   setup.watching.cluster_name = options.cluster_name;
+  setup.watching.messages_only = source.messages_only();
   setup.events = events;
   setup.began = first->received_at;
   actors::virtual_system system(std::move(setup));
@@ -168,6 +169,7 @@ void replay_shuffled(recording_source& source, const std::vector<trace_resource>
   std::unordered_set<span_id> sent;
   for (const auto& spec : traces) {
     auto assembly = trace::assembly_options::from(spec, options.cluster_name);
+    assembly.messages_only = source.messages_only();
     assembly.message_filter = *actors::message_filter(spec.inclusion_list, spec.exclusion_list);
     for (auto& trace : trace::assemble_all(ledger, assembly)) {
       std::erase_if(trace.spans, [&](const span& value) { return !sent.insert(value.id).second; });

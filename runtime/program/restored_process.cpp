@@ -34,7 +34,26 @@ kube::reflector_memory::object known_object(const observation& last) {
 
 } // namespace
 
-restored_process restore(store::contents found, std::size_t batch_size) {
+void found_traces::add(const store::waiting_trace& found) {
+  found_.insert_or_assign(found.key, actors::restored_submission{found.key.number, found.change_key,
+                                                                 found.whole, actors::header_of(*found.trace),
+                                                                 actors::summary_of(*found.trace)});
+}
+
+std::set<std::string> found_traces::owners() const {
+  std::set<std::string> out;
+  for (const auto& [key, each] : found_)
+    out.insert(key.trace_uid);
+  return out;
+}
+
+void found_traces::move_to(actors::restored_state& state) {
+  for (auto& [key, each] : found_)
+    state.traces[key.trace_uid].submissions.push_back(std::move(each));
+  found_.clear();
+}
+
+restored_process restore(store::contents found, found_traces traces, std::size_t batch_size) {
   restored_process out;
   out.actors = std::make_shared<actors::restored_state>();
   out.actors->observations = found.observations.size();
@@ -45,9 +64,7 @@ restored_process restore(store::contents found, std::size_t batch_size) {
     trace.settled_until = progress.settled_until;
     trace.has_progress = true;
   }
-  for (auto& each : found.traces)
-    out.actors->traces[each.key.trace_uid].submissions.push_back(
-        {each.key.number, std::move(each.change_key), each.whole, std::move(each.trace)});
+  traces.move_to(*out.actors);
 
   std::map<object_id, observation_ptr> latest;
   for (const auto& fact : found.observations) {

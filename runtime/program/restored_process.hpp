@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,19 @@ struct restored_process {
   std::map<std::string, std::shared_ptr<const kube::reflector_memory>> watches;
 };
 
-restored_process restore(store::contents found, std::size_t batch_size);
+/// Waiting traces as they were found, without their spans: those stay in the data directory.
+class found_traces {
+public:
+  void add(const store::waiting_trace& found);
+  std::size_t size() const { return found_.size(); }
+  /// Returns the UIDs of the Trace resources that they are of.
+  std::set<std::string> owners() const;
+  void move_to(actors::restored_state& state);
+
+private:
+  std::map<store::trace_key, actors::restored_submission> found_; ///< one may be found twice
+};
+
+restored_process restore(store::contents found, found_traces traces, std::size_t batch_size);
 
 } // namespace tc::runtime

@@ -1,5 +1,6 @@
 #include "runtime/program/status_patches.hpp"
 
+#include "runtime/program/delivered_json.hpp"
 #include "runtime/utf8.hpp"
 
 #include <algorithm>
@@ -20,7 +21,7 @@ constexpr std::size_t longest_message = 2048;
 
 } // namespace
 
-void status_patches::seen(std::string_view trace_json) {
+void status_patches::seen(std::string_view trace_json, bool by_another) {
   auto object = nlohmann::json::parse(trace_json, nullptr, false);
   if (!object.is_object())
     return;
@@ -29,6 +30,8 @@ void status_patches::seen(std::string_view trace_json) {
     if (!object.contains("status") || !object["status"].contains("conditions"))
       return;
     std::lock_guard guard{mutex_};
+    if (by_another)
+      conditions_.erase(uid);
     if (conditions_.count(uid) != 0)
       return; // an echo of a patch of ours, and maybe not of the latest
     for (const auto& entry : object["status"]["conditions"])
@@ -91,6 +94,8 @@ std::string status_patches::patch_for(const trace_status& status, timestamp now)
                                  {"time", whole_seconds(status.last_export)}};
   if (is_known(status.exported_until))
     body["exportedUntil"] = whole_seconds(status.exported_until);
+  if (status.delivered)
+    body["deliveredSpans"] = delivered_json(*status.delivered);
   // The API server takes a merge patch of the status subresource whatever its metadata says, so only a test
   // keeps the last status of a Trace from one that was created under its name. An "add" sets a member that is
   // there; .status itself always is, by the default of the CRD.

@@ -18,7 +18,8 @@ class status_patches {
 public:
   /// Takes note of the conditions that a Trace object has when it is first seen, so that an unchanged one
   /// keeps its transition time over a restart of this process. Text that is not such an object is ignored.
-  void seen(std::string_view trace_json);
+  /// `by_another`: this process writes none itself, and takes over the latest.
+  void seen(std::string_view trace_json, bool by_another = false);
   void gone(const std::string& uid);
 
   /// Returns the body of a JSON Patch on the status subresource, which another object of the same name

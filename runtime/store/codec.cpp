@@ -196,9 +196,9 @@ bool read(v1::WorkloadState& from, workload_state& to) {
 }
 
 void write(const object_state& from, v1::ObjectState& to) {
-  const auto& [generation_, observed_generation_, created_, deleted_, applied_at_, labels_, requested_at_,
-               last_handled_at_, suspended_, interval_, retry_interval_, timeout_, conditions_, artifact_,
-               url_, ref_type_, ref_name_, observed_source_revision_, chart_, chart_version_,
+  const auto& [generation_, observed_generation_, created_, deleted_, applied_at_, edited_at_, labels_,
+               requested_at_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_, conditions_,
+               artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_, chart_version_,
                last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_, depends_on_,
                values_from_, inventory_, owners_, last_attempted_revision_, last_applied_revision_,
                last_applied_origin_revision_, applies_, waits_, helm_chart_, last_attempted_generation_,
@@ -211,6 +211,7 @@ void write(const object_state& from, v1::ObjectState& to) {
   if (deleted_)
     to.set_deleted(number(*deleted_));
   to.set_applied_at(number(applied_at_));
+  to.set_edited_at(number(edited_at_));
   for (const auto& [key, value] : labels_) {
     auto& pair = *to.add_labels();
     pair.set_key(key);
@@ -274,12 +275,12 @@ void write(const object_state& from, v1::ObjectState& to) {
 }
 
 bool read(v1::ObjectState& from, object_state& to) {
-  auto& [generation_, observed_generation_, created_, deleted_, applied_at_, labels_, requested_at_,
-         last_handled_at_, suspended_, interval_, retry_interval_, timeout_, conditions_, artifact_, url_,
-         ref_type_, ref_name_, observed_source_revision_, chart_, chart_version_, last_push_commit_,
-         last_push_time_, source_ref_, chart_ref_, sources_, depends_on_, values_from_, inventory_, owners_,
-         last_attempted_revision_, last_applied_revision_, last_applied_origin_revision_, applies_, waits_,
-         helm_chart_, last_attempted_generation_, last_attempted_revision_digest_,
+  auto& [generation_, observed_generation_, created_, deleted_, applied_at_, edited_at_, labels_,
+         requested_at_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_, conditions_,
+         artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_, chart_version_,
+         last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_, depends_on_, values_from_,
+         inventory_, owners_, last_attempted_revision_, last_applied_revision_, last_applied_origin_revision_,
+         applies_, waits_, helm_chart_, last_attempted_generation_, last_attempted_revision_digest_,
          last_attempted_config_digest_, last_action_, last_action_duration_, failures_, install_failures_,
          upgrade_failures_, releases_, workload_] = to;
   generation_ = from.generation();
@@ -288,6 +289,7 @@ bool read(v1::ObjectState& from, object_state& to) {
   if (from.has_deleted())
     deleted_ = time(from.deleted());
   applied_at_ = time(from.applied_at());
+  edited_at_ = time(from.edited_at());
   for (auto& each : *from.mutable_labels())
     labels_.emplace(std::move(*each.mutable_key()), std::move(*each.mutable_value()));
   requested_at_ = std::move(*from.mutable_requested_at());

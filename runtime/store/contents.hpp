@@ -7,6 +7,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,13 +38,17 @@ struct trace_progress {
   bool operator==(const trace_progress&) const = default;
 };
 
+/// Takes a trace that was found; the next comes when it is done. So there is never more than one in memory.
+using trace_taker = std::function<void(waiting_trace)>;
+
 struct contents {
   std::string cluster; ///< which cluster the observations are of, and which part of it; "" when there is none
   std::vector<observation_ptr> observations; ///< in the order of their arrival
   /// By "Kind.group": up to which resource version all is among the observations. A watch that goes on from
   /// there misses nothing.
   std::map<std::string, std::string> positions;
-  std::vector<waiting_trace> traces; ///< in the order in which they were handed out
+  /// In the order in which they were handed out; none when somebody takes them one by one.
+  std::vector<waiting_trace> traces;
   /// By "namespace/name" of the Provider: what its backend has, or refused for good; oldest first.
   std::map<std::string, std::vector<std::uint64_t>> sent;
   std::map<std::string, trace_progress> progress; ///< by UID of the Trace

@@ -55,6 +55,13 @@ std::uint64_t inode_of(const std::string& path) {
   return ::stat(path.c_str(), &found) == 0 ? static_cast<std::uint64_t>(found.st_ino) : 0;
 }
 
+void give(waiting_trace found, contents& out, const trace_taker& take) {
+  if (take)
+    take(std::move(found));
+  else
+    out.traces.push_back(std::move(found));
+}
+
 /// To whose watch an observation belongs; "" for what no watch tells.
 std::string position_of(const observation& fact) {
   if (fact.kind == observation_kind::event)
@@ -79,7 +86,7 @@ constexpr const char* select_sent = "SELECT row, provider, checksum, spans FROM 
 // -- opening ------------------------------------------------------------------
 
 result<std::unique_ptr<database>> database::open(const std::string& path, const database_options& options,
-                                                 contents& out) {
+                                                 contents& out, const trace_taker& take) {
   // SQLite's files beside it take their permissions from it.
   if (auto file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); file >= 0)
     ::close(file);
@@ -94,7 +101,7 @@ result<std::unique_ptr<database>> database::open(const std::string& path, const 
   for (auto step : {&database::migrate, &database::prepare})
     if (auto done = (made.get()->*step)(); !done)
       return tl::unexpected(std::move(done.error()));
-  if (auto loaded = made->load(out); !loaded)
+  if (auto loaded = made->load(out, take); !loaded)
     return tl::unexpected(std::move(loaded.error()));
   return made;
 }
@@ -158,8 +165,8 @@ result<void> database::prepare() {
   return {};
 }
 
-result<void> database::load(contents& out) {
-  auto each_row = [this](const char* text, auto take) -> result<void> {
+result<void> database::load(contents& out, const trace_taker& take) {
+  auto each_row = [this](const char* text, auto keep) -> result<void> {
     auto query = connection_.prepare(text);
     if (!query)
       return tl::unexpected(problem{problem_kind::corrupt, std::move(query.error().message)});
@@ -169,7 +176,7 @@ result<void> database::load(contents& out) {
         return tl::unexpected(std::move(row.error()));
       if (!*row)
         return {};
-      if (!take(*query))
+      if (!keep(*query))
         return damaged("a row is damaged");
     }
   };
@@ -194,8 +201,9 @@ result<void> database::load(contents& out) {
         return false;
       trace_key key{std::string{row.bytes(0)}, static_cast<std::uint64_t>(row.number(1))};
       index_.traces[key] = bytes.size();
-      out.traces.push_back({std::move(key), std::string{row.bytes(2)}, row.number(3) != 0,
-                            std::make_shared<completed_trace>(std::move(*trace))});
+      give({std::move(key), std::string{row.bytes(2)}, row.number(3) != 0,
+            std::make_shared<completed_trace>(std::move(*trace))},
+           out, take);
       return true;
     });
   if (read)
@@ -231,7 +239,7 @@ result<void> database::load(contents& out) {
   return read;
 }
 
-contents database::salvage(const std::string& path) {
+contents database::salvage(const std::string& path, const trace_taker& take) {
   contents out;
   auto opened = connection::open(path);
   if (!opened || !opened->execute("PRAGMA locking_mode=EXCLUSIVE"))
@@ -243,10 +251,11 @@ contents database::salvage(const std::string& path) {
                        ? decode_trace(bytes)
                        : tl::expected<completed_trace, std::string>{tl::unexpected(std::string{})};
       if (trace)
-        out.traces.push_back({{std::string{traces->bytes(0)}, static_cast<std::uint64_t>(traces->number(1))},
-                              std::string{traces->bytes(2)},
-                              traces->number(3) != 0,
-                              std::make_shared<completed_trace>(std::move(*trace))});
+        give({{std::string{traces->bytes(0)}, static_cast<std::uint64_t>(traces->number(1))},
+              std::string{traces->bytes(2)},
+              traces->number(3) != 0,
+              std::make_shared<completed_trace>(std::move(*trace))},
+             out, take);
     }
   }
   if (auto sent = opened->prepare(select_sent)) {

@@ -47,12 +47,13 @@ public:
   static constexpr std::int64_t schema_version = 2;
 
   /// Opens the file, made when it is not there, brings it to the present schema and reads all that is in it
-  /// into `out`.
+  /// into `out`; waiting traces go to `take` instead, where one is given.
   static result<std::unique_ptr<database>> open(const std::string& path, const database_options& options,
-                                                contents& out);
+                                                contents& out, const trace_taker& take = {});
 
-  /// Reads what can be read of a damaged file: waiting traces and what was sent. Leaves the file as it is.
-  static contents salvage(const std::string& path);
+  /// Reads what can be read of a damaged file: waiting traces, as open() does, and what was sent. Leaves the
+  /// file as it is.
+  static contents salvage(const std::string& path, const trace_taker& take = {});
 
   /// All of it or nothing.
   result<void> write(const changes& what);
@@ -77,7 +78,7 @@ private:
 
   result<void> prepare();
   result<void> migrate();
-  result<void> load(contents& out);
+  result<void> load(contents& out, const trace_taker& take);
   result<void> begin_cluster(const std::string& name);
   result<void> insert(const changes& what);
   result<void> write_observations(const changes& what);

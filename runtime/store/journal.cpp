@@ -58,28 +58,31 @@ journal::journal(journal_options options, journal_outside outside, directory fol
 
 tl::expected<void, std::string> journal::begin() {
   auto path = folder_.store_path();
-  auto opened = database::open(path, options_.database, found_);
-  bool salvaged = false;
+  trace_taker take;
+  if (outside_.found_trace)
+    take = [this](waiting_trace found) { take_found(std::move(found)); };
+  auto opened = database::open(path, options_.database, found_, take);
   if (!opened && opened.error().kind != problem_kind::newer && opened.error().kind != problem_kind::other) {
-    found_ = database::salvage(path);
-    salvaged = opened.error().kind == problem_kind::corrupt;
+    traces_.clear();
+    found_ = database::salvage(path, take);
+    if (opened.error().kind == problem_kind::corrupt) {
+      give_up_file(opened.error().message);
+      contents none;
+      opened = database::open(path, options_.database, none);
+      add_all_known(waiting_, found_);
+      ++given_;
+    }
   }
-  if (salvaged) {
-    give_up_file(opened.error().message);
-    contents none;
-    opened = database::open(path, options_.database, none);
-    add_all_known(waiting_, found_);
-    ++given_;
-  }
-  if (opened)
+  if (opened) {
     database_ = std::move(*opened);
-  else if (opened.error().kind == problem_kind::newer || opened.error().kind == problem_kind::other)
+    rescue();
+  } else if (opened.error().kind == problem_kind::newer || opened.error().kind == problem_kind::other)
     return tl::unexpected("--data-dir " + options_.path + " cannot be used: " + opened.error().message +
                           "; " + remedy(opened.error().kind));
   else
     note_state(opened.error().message + "; " + remedy(opened.error().kind));
   for (const auto& each : found_.traces)
-    traces_.emplace(each.key, each);
+    traces_.emplace(each.key, known_trace{each, waiting_.traces.count(each.key) == 0});
   for (const auto& [provider, keys] : found_.sent)
     sent_[provider].assign(keys.begin(), keys.end());
   progress_ = found_.progress;
@@ -91,6 +94,14 @@ tl::expected<void, std::string> journal::begin() {
   books_.stored = database_ ? database_->books() : database_books{};
   thread_ = std::thread{[this] { run(); }};
   return {};
+}
+
+/// Its content is told, and stays in the file.
+void journal::take_found(waiting_trace found) {
+  outside_.found_trace(found);
+  found.trace.reset();
+  auto key = found.key;
+  traces_.insert_or_assign(std::move(key), known_trace{std::move(found), true});
 }
 
 journal::~journal() {
@@ -154,11 +165,20 @@ void journal::put(waiting_trace trace) {
   {
     std::lock_guard guard{mutex_};
     auto key = trace.key;
-    traces_.insert_or_assign(key, trace);
+    traces_.insert_or_assign(key, known_trace{trace, false});
     waiting_.traces[std::move(key)] = std::move(trace);
     ++given_;
   }
   changed_.notify_all();
+}
+
+keeping journal::let_go(const trace_key& key) {
+  std::lock_guard guard{mutex_};
+  auto found = traces_.find(key);
+  if (found == traces_.end() || !found->second.written)
+    return books_.problem.empty() ? keeping::not_yet : keeping::failing;
+  found->second.what.trace.reset();
+  return keeping::kept;
 }
 
 void journal::acknowledged(const trace_key& key) {
@@ -246,31 +266,28 @@ void journal::run() {
   for (;;) {
     changes group;
     std::uint64_t upto = 0;
-    decltype(reads_) reads;
     bool last = false;
     {
       std::unique_lock guard{mutex_};
       auto due = [this] {
-        return ending_ || hurry_ || !reads_.empty() ||
+        return ending_ || hurry_ || (database_ && !reads_.empty()) ||
                waiting_.observations.size() >= options_.commit_observations;
       };
       changed_.wait_for(guard, sync_every, [&] { return due() || !waiting_.empty(); });
       if (!waiting_.empty())
         changed_.wait_for(guard, options_.commit_wait, due);
       group = std::exchange(waiting_, {});
-      reads = std::exchange(reads_, {});
       upto = given_;
       last = ending_;
       hurry_ = false;
     }
     auto done = group.empty() && database_ ? result<void>{} : write(group);
-    if (!done)
+    if (done)
+      note_written(group);
+    else
       put_back(std::move(group));
     note_state(done ? std::string{} : done.error().message + "; " + remedy(done.error().kind));
-    for (auto& [key, then] : reads)
-      then(database_ ? database_->read_trace(key)
-                     : result<completed_trace_ptr>{
-                           tl::unexpected(problem{problem_kind::other, "no store is open"})});
+    answer_reads();
     if (done)
       look_after(std::chrono::steady_clock::now());
     {
@@ -287,7 +304,7 @@ void journal::run() {
         wait = options_.first_retry;
       else
         changed_.wait_for(guard, std::exchange(wait, std::min(wait * 2, options_.longest_retry)),
-                          [this] { return ending_ || hurry_; });
+                          [this] { return ending_ || hurry_ || (database_ && !reads_.empty()); });
     }
   }
 }
@@ -295,7 +312,8 @@ void journal::run() {
 /// On success `what` is written; on failure what is left of it is to be written still.
 result<void> journal::write(changes& what) {
   if (database_ && !database_->is_in_place()) {
-    database_.reset();
+    former_ = std::move(database_);
+    leave_file();
     what.after_gap = true; // what the lost file had is not in the next one
   }
   for (int attempt = 0;; ++attempt) {
@@ -326,22 +344,27 @@ result<void> journal::open_again(changes& what) {
   if (!folder_.restore())
     return tl::unexpected(problem{problem_kind::other, "the folder is gone and cannot be made again"});
   contents there;
-  auto opened = database::open(folder_.store_path(), options_.database, there);
+  std::size_t traces_there = 0;
+  auto count = [&](const waiting_trace&) { ++traces_there; };
+  auto opened = database::open(folder_.store_path(), options_.database, there, count);
   if (!opened && opened.error().kind == problem_kind::corrupt) {
+    traces_there = 0;
     give_up_file(opened.error().message);
-    opened = database::open(folder_.store_path(), options_.database, there);
+    opened = database::open(folder_.store_path(), options_.database, there, count);
   }
   if (!opened)
     return tl::unexpected(std::move(opened.error()));
   database_ = std::move(*opened);
+  rescue();
   std::lock_guard guard{mutex_};
-  if (!there.sent.empty() || !there.traces.empty())
+  if (!there.sent.empty() || traces_there != 0)
     return {};
   if (there.cluster.empty() && !cluster_.empty())
     what.cluster = cluster_;
   contents known;
   for (const auto& [key, trace] : traces_)
-    known.traces.push_back(trace);
+    if (trace.what.trace)
+      known.traces.push_back(trace.what);
   for (const auto& [provider, keys] : sent_)
     known.sent[provider].assign(keys.begin(), keys.end());
   known.progress = progress_;
@@ -352,12 +375,87 @@ result<void> journal::open_again(changes& what) {
 void journal::give_up_file(const std::string& why) {
   auto stamp = to_rfc3339(std::chrono::floor<std::chrono::seconds>(outside_.clock()));
   auto aside = folder_.set_aside(stamp);
+  aside_ = aside;
+  leave_file();
   {
     std::lock_guard guard{mutex_};
     ++books_.files_set_aside;
   }
   if (outside_.damaged)
     outside_.damaged(aside, why);
+}
+
+/// What is in memory has to be written to another file.
+void journal::leave_file() {
+  std::lock_guard guard{mutex_};
+  for (auto& [key, known] : traces_)
+    if (known.what.trace)
+      known.written = false;
+}
+
+/// What only the file before had goes over to this one, a few at a time. What cannot is missed when it is
+/// read.
+void journal::rescue() {
+  constexpr std::size_t spans_at_a_time = 4096;
+  auto former = std::exchange(former_, nullptr);
+  auto aside = std::exchange(aside_, {});
+  if (!former && aside.empty())
+    return;
+  std::map<trace_key, waiting_trace> only_there;
+  {
+    std::lock_guard guard{mutex_};
+    for (const auto& [key, known] : traces_)
+      if (!known.what.trace)
+        only_there.emplace(key, known.what);
+  }
+  changes portion;
+  std::size_t spans = 0;
+  auto write_portion = [&] {
+    if (!portion.empty())
+      (void)database_->write(portion);
+    portion = {};
+    spans = 0;
+  };
+  auto take = [&](waiting_trace found) {
+    spans += found.trace->spans.size();
+    auto key = found.key;
+    portion.traces[std::move(key)] = std::move(found);
+    if (spans >= spans_at_a_time)
+      write_portion();
+  };
+  if (former)
+    for (auto& [key, known] : only_there) {
+      if (auto found = former->read_trace(key))
+        take({key, known.change_key, known.whole, std::move(*found)});
+    }
+  else if (!only_there.empty())
+    (void)database::salvage(aside, [&](waiting_trace found) {
+      if (only_there.count(found.key) != 0)
+        take(std::move(found));
+    });
+  write_portion();
+}
+
+void journal::note_written(const changes& group) {
+  std::lock_guard guard{mutex_};
+  for (const auto& [key, trace] : group.traces)
+    if (trace)
+      if (auto found = traces_.find(key); found != traces_.end())
+        found->second.written = true;
+}
+
+void journal::answer_reads() {
+  decltype(reads_) reads;
+  {
+    std::lock_guard guard{mutex_};
+    if (!database_ && !ending_)
+      return; // there will be one: that there is none now is no loss
+    reads.swap(reads_);
+  }
+  for (auto& [key, then] : reads)
+    then(database_
+             ? database_->read_trace(key)
+             : result<completed_trace_ptr>{tl::unexpected(problem{problem_kind::other, "no store is open"})});
 }
 
 void journal::put_back(changes failed) {

@@ -32,6 +32,9 @@ struct journal_outside {
   std::function<timestamp()> clock; ///< wall clock
   /// Told of a problem when there is one, and of "" when it is over; on the journal's thread.
   std::function<void(const std::string& problem)> state;
+  /// Told of each trace that was found at opening, and lets go of it; it stays in the file. One may come
+  /// twice, when the file turns out to be damaged. Without it they are in the contents, and in memory.
+  std::function<void(const waiting_trace&)> found_trace = {};
   /// A damaged file was set aside: its new path, "" when it could only be given up. Also while opening.
   std::function<void(const std::string& aside, const std::string& problem)> damaged;
 };
@@ -46,6 +49,13 @@ struct journal_books {
       0; ///< never written: writing failed for too long, or the file was damaged
   std::uint64_t files_set_aside = 0;
   std::string problem; ///< "" when all is well
+};
+
+/// Whether a waiting trace may leave memory.
+enum class keeping : std::uint8_t {
+  kept,    ///< it is in the file
+  not_yet, ///< it is about to be
+  failing, ///< the file cannot be written
 };
 
 class journal {
@@ -70,12 +80,14 @@ public:
   /// All that exists of a kind up to that resource version has been added, whatever its order.
   void note_position(const std::string& kind, const std::string& version);
   void put(waiting_trace trace);
+  /// Lets go of a waiting trace where the file has it: from then on it is only there.
+  keeping let_go(const trace_key& key);
   void acknowledged(const trace_key& key);
   void note_sent(const std::string& provider, const std::vector<std::uint64_t>& keys);
   /// `open_since`: no open change of that Trace began before; what is older is needed by none.
   void note_progress(const std::string& trace_uid, const trace_progress& progress, timestamp open_since);
   void forget_trace(const std::string& trace_uid);
-  /// Reads a waiting trace back; the answer comes on the journal's thread.
+  /// Reads a waiting trace back; the answer comes on the journal's thread, when there is a file to read.
   void read(const trace_key& key, std::function<void(result<completed_trace_ptr>)> then);
 
   journal_books books() const;
@@ -91,6 +103,11 @@ private:
   result<void> write(changes& what);
   result<void> open_again(changes& what);
   void give_up_file(const std::string& why);
+  void leave_file();
+  void take_found(waiting_trace found);
+  void rescue();
+  void note_written(const changes& group);
+  void answer_reads();
   void put_back(changes failed);
   void bound_waiting();
   void note_state(const std::string& problem);
@@ -104,6 +121,8 @@ private:
 
   // On the journal's thread.
   std::unique_ptr<database> database_; ///< null while it cannot be opened
+  std::unique_ptr<database> former_;   ///< somebody removed its file: what is only there is read from it
+  std::string aside_;                  ///< a damaged file, likewise
   std::chrono::steady_clock::time_point next_prune_;
   std::chrono::steady_clock::time_point next_sync_;
 
@@ -112,7 +131,11 @@ private:
   changes waiting_;
   std::deque<std::pair<trace_key, std::function<void(result<completed_trace_ptr>)>>> reads_;
   // All that a new file would need, but for the observations.
-  std::map<trace_key, waiting_trace> traces_;
+  struct known_trace {
+    waiting_trace what; ///< its trace is null when only the file has it
+    bool written = false;
+  };
+  std::map<trace_key, known_trace> traces_;
   std::map<std::string, std::deque<std::uint64_t>> sent_;
   std::map<std::string, trace_progress> progress_;
   std::map<std::string, timestamp> open_since_; ///< by UID of the Trace

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <map>
 #include <set>
 
 #include <unistd.h>
@@ -94,6 +95,154 @@ TEST_F(LongOutage, TenThousandSettledTracesArriveOnceEach) {
   EXPECT_EQ(trace().changes_exported, many);
   EXPECT_EQ(trace().changes_opened, many);
   EXPECT_EQ(exporter().spans_delivered, here->backend->spans.size());
+  expect_balance(*here->system->books());
+}
+
+TEST_F(LongOutage, TheDiskTakesWhatMemoryMayNotHold) {
+  auto ledger = memory_ledger::with_limit(std::size_t{8} << 20);
+  // As the data directory: what is handed out is there, and can be let go of, from the next tick on.
+  std::map<std::uint64_t, std::pair<completed_trace_ptr, timestamp>> disk;
+  here = std::make_unique<world>(story.now, [&](controller_setup& setup) {
+    setup.watching.ledger = ledger;
+    auto events = std::make_shared<trace_events>();
+    events->handed_out = [&](const trace_resource&, const submission& what) {
+      disk[what.number] = {what.trace, here->system->now()};
+    };
+    events->finished = [&](const trace_resource&, std::uint64_t number) { disk.erase(number); };
+    events->let_go = [&](const trace_resource&, std::uint64_t number) {
+      return disk.at(number).second < here->system->now() ? let_go_result::gone : let_go_result::not_yet;
+    };
+    events->read_back = [&](const trace_resource&, std::uint64_t number,
+                            std::function<void(completed_trace_ptr)> then) {
+      then(std::make_shared<completed_trace>(*disk.at(number).first)); // another copy, as a disk gives
+    };
+    setup.events = std::move(events);
+  });
+  auto back = false;
+  here->backend->answers = [&](int) { return back ? exporting::attempt_result{} : unreachable(); };
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->apply(everything());
+  for (std::size_t i = 0; i < many; ++i) {
+    deploy(i);
+    ASSERT_LE(ledger->held(), ledger->limit() / 2);
+  }
+  here->system->advance(here->system->now() + 5min);
+  ASSERT_EQ(trace().traces_waiting, many);
+  EXPECT_GT(trace().traces_spilled, many / 2);
+
+  for (auto end = here->system->now() + 1h; here->system->now() < end;) {
+    here->system->advance(here->system->now() + 1min);
+    ASSERT_LE(ledger->held(), ledger->limit() / 2);
+    ASSERT_NO_FATAL_FAILURE(expect_balance(*here->system->books()));
+  }
+  // Its Provider goes and comes back: what was under way with the exporter waits again.
+  auto none = *binding_to(nullptr);
+  none.reason = "ProviderInvalid";
+  here->system->apply(std::make_shared<provider_binding>(none));
+  here->system->advance(here->system->now() + 1min);
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->advance(here->system->now() + 1min);
+  EXPECT_EQ(trace().traces_waiting, many);
+
+  back = true;
+  EXPECT_TRUE(here->system->settle(10min));
+  std::set<std::string> traces;
+  for (const auto& [id, span] : here->backend->spans)
+    traces.insert(id.substr(0, 32));
+  EXPECT_EQ(traces.size(), many);
+  EXPECT_EQ(here->backend->repeated, 0);
+  EXPECT_EQ(trace().changes_exported, many);
+  EXPECT_EQ(trace().traces_spilled, 0U);
+  EXPECT_EQ(trace().spans_exported, here->backend->spans.size());
+  EXPECT_EQ(ledger->held(), 0U);
+  EXPECT_TRUE(disk.empty());
+  expect_balance(*here->system->books());
+}
+
+TEST_F(LongOutage, WithoutADiskTheOldestAreDroppedAndCounted) {
+  auto ledger = memory_ledger::with_limit(std::size_t{8} << 20);
+  std::size_t episodes = 0;
+  std::map<std::string, std::size_t> spans_given_up;
+  std::map<std::string, std::size_t> changes_given_up;
+  here = std::make_unique<world>(story.now, [&](controller_setup& setup) {
+    setup.watching.ledger = ledger;
+    auto events = std::make_shared<trace_events>();
+    events->given_up = [&](const trace_resource&, const submission& what, const std::string& reason) {
+      spans_given_up[reason] += what.spans;
+    };
+    events->moved = [&](const trace_resource&, const bucket_move& move) {
+      if (move.to == change_bucket::dropped)
+        ++changes_given_up[move.label];
+    };
+    events->short_of_memory = [&](const trace_resource&, const memory_ledger&, const std::string&) {
+      ++episodes;
+    };
+    setup.events = std::move(events);
+  });
+  auto back = false;
+  here->backend->answers = [&](int) { return back ? exporting::attempt_result{} : unreachable(); };
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->apply(everything());
+  for (std::size_t i = 0; i < many; ++i) {
+    deploy(i);
+    ASSERT_LE(ledger->held(), ledger->limit() / 2);
+  }
+  here->system->advance(here->system->now() + 1h);
+  auto books = trace();
+  EXPECT_GT(books.changes_dropped, 0U);
+  EXPECT_EQ(books.changes_dropped + books.traces_waiting, many);
+  EXPECT_EQ(changes_given_up["memory_limit"], books.changes_dropped);
+  EXPECT_EQ(spans_given_up["memory_limit"], books.spans_dropped);
+  EXPECT_GT(episodes, 0U);
+  EXPECT_LT(episodes, books.changes_dropped / 4);
+  expect_balance(*here->system->books());
+
+  back = true;
+  EXPECT_TRUE(here->system->settle(10min));
+  books = trace();
+  EXPECT_EQ(books.changes_dropped + books.changes_exported, many);
+  EXPECT_EQ(books.spans_exported, here->backend->spans.size());
+  EXPECT_EQ(here->backend->repeated, 0);
+  EXPECT_EQ(ledger->held(), 0U);
+  std::set<std::string> kept;
+  for (const auto& [id, span] : here->backend->spans)
+    if (auto name = span.name; name.starts_with("reconcile Kustomization app-"))
+      kept.insert(name);
+  EXPECT_TRUE(kept.contains("reconcile Kustomization app-9999")) << "the newest is there";
+  EXPECT_FALSE(kept.contains("reconcile Kustomization app-100")) << "an old one is not";
+  expect_balance(*here->system->books());
+}
+
+TEST_F(LongOutage, AProcessThatIsTooLargeClosesOpenChanges) {
+  auto ledger = memory_ledger::with_limit(std::size_t{64} << 20);
+  std::size_t closed = 0;
+  here = std::make_unique<world>(story.now, [&](controller_setup& setup) {
+    setup.watching.ledger = ledger;
+    auto events = std::make_shared<trace_events>();
+    events->closed_early = [&](const trace_resource&, const std::string&) { ++closed; };
+    setup.events = std::move(events);
+  });
+  here->system->apply(binding_to(setup_for(here->backend)));
+  here->system->apply(everything());
+  // A change that stays open: its Kustomization has begun and does not end.
+  auto source = tc::test::object("GitRepository", "slow");
+  auto kustomization = tc::test::object("Kustomization", "slow");
+  story.follow(kustomization, source);
+  story.fetch(source, "main@sha1:" + std::string(40, 'a'));
+  story.begin(kustomization, "main@sha1:" + std::string(40, 'a'));
+  for (const auto& fact : story.facts)
+    here->system->observe(fact, std::max(fact->received_at, here->system->now()));
+  story.facts.clear();
+  here->system->advance(here->system->now() + 2min);
+  ASSERT_EQ(trace().changes_pending, 1U);
+  EXPECT_EQ(closed, 0U);
+
+  ledger->measured(ledger->limit());
+  here->system->advance(here->system->now() + 5s);
+  EXPECT_EQ(closed, 1U);
+  EXPECT_EQ(trace().changes_pending, 0U);
+  ledger->measured(ledger->limit() / 2);
+  EXPECT_TRUE(here->system->settle(2min));
   expect_balance(*here->system->books());
 }
 

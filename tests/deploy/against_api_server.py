@@ -130,11 +130,11 @@ def status(client):
         "observedGeneration": 1, "activeChanges": 1, "exportedChanges": 2, "sampledChanges": 0, "droppedChanges": 0,
         "lastExportedTrace": {"traceID": "0" * 31 + "1", "changeKey": "sha1:" + "a" * 40, "revision": "main@sha1:" + "a" * 40,
                               "time": "2026-01-02T03:04:05Z"},
-        "exportedUntil": "2026-01-02T03:04:05Z",
+        "exportedUntil": "2026-01-02T03:04:05Z", "deliveredSpans": [{"traceID": "0" * 31 + "1", "spans": "APBnqgupArc="}],
         "conditions": [{"type": "Ready", "status": "True", "observedGeneration": 1, "reason": "Succeeded", "message": "tracing",
                         "lastTransitionTime": "2026-01-02T03:04:05Z"}]})
     trace = client.get("Trace", "default", "webapp")
-    check("the status keeps every field", len(trace["status"]) == 8 and len(trace["status"]["lastExportedTrace"]) == 4, trace["status"])
+    check("the status keeps every field", len(trace["status"]) == 9 and len(trace["status"]["lastExportedTrace"]) == 4, trace["status"])
     path = client.path("Trace", "default", "webapp") + "/status"
     for uid, what in ((trace["metadata"]["uid"], "taken for the Trace"), ("00000000-0000-0000-0000-000000000000", "refused for another UID")):
         patch = [{"op": "test", "path": "/metadata/uid", "value": uid}, {"op": "add", "path": "/status/activeChanges", "value": 9}]

@@ -21,7 +21,20 @@ struct told_object {
   timestamp received_at;
 };
 
-class recording_sink : public kube::reflector_sink {
+/// What a reflector has told.
+struct told_things {
+  std::vector<std::string> positions;
+  kube::resource_ref last_resource;
+  std::vector<told_object> objects;
+  std::vector<std::string> bookmarks;
+  std::vector<std::string> errors;
+  std::vector<std::string> states;
+  std::vector<std::string> reasons;
+  int synced = 0;
+};
+
+/// The members may be read without told() only where the reflector has no thread of its own.
+class recording_sink : public kube::reflector_sink, public told_things {
 public:
   void on_object(const kube::resource_ref& resource, kube::watch_type type, std::string_view json,
                  timestamp at, arrival how) override {
@@ -72,16 +85,14 @@ public:
     return changed.wait_for(lock, generous_limit, condition);
   }
 
+  /// A copy of what has been told until now, which the reflector's thread does not change.
+  told_things told() {
+    std::lock_guard guard{mutex};
+    return *this;
+  }
+
   std::mutex mutex;
   std::condition_variable changed;
-  std::vector<std::string> positions;
-  kube::resource_ref last_resource;
-  std::vector<told_object> objects;
-  std::vector<std::string> bookmarks;
-  std::vector<std::string> errors;
-  std::vector<std::string> states;
-  std::vector<std::string> reasons;
-  int synced = 0;
   std::string refuse; ///< throws for objects that contain this
 };
 

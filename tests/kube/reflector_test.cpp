@@ -13,6 +13,7 @@ using namespace tc;
 using namespace tc::kube;
 using namespace tc::testing;
 using namespace std::chrono_literals;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 namespace {
@@ -96,19 +97,19 @@ TEST_F(reflecting, lists_and_watches) {
     return response;
   });
   ASSERT_TRUE(wait_for_objects(1));
-  EXPECT_TRUE(sink.objects[0].initial);
-  EXPECT_EQ(sink.objects[0].json, object("a", 1));
+  EXPECT_TRUE(sink.told().objects[0].initial);
+  EXPECT_EQ(sink.told().objects[0].json, object("a", 1));
   ASSERT_TRUE(sink.wait_until([&] { return sink.synced == 1; }));
   stream->push(event("MODIFIED", object("a", 11)));
   ASSERT_TRUE(wait_for_objects(2));
-  EXPECT_FALSE(sink.objects[1].initial);
-  EXPECT_EQ(sink.objects[1].json, object("a", 11));
-  EXPECT_EQ(sink.last_resource.api_version(), "kustomize.toolkit.fluxcd.io/v1");
+  EXPECT_FALSE(sink.told().objects[1].initial);
+  EXPECT_EQ(sink.told().objects[1].json, object("a", 11));
+  EXPECT_EQ(sink.told().last_resource.api_version(), "kustomize.toolkit.fluxcd.io/v1");
   EXPECT_EQ(watched->look().counts.lists, 1U);
   watched->stop();
   stream->push(event("MODIFIED", object("a", 12)));
   stream->end();
-  EXPECT_EQ(sink.objects.size(), 2U);
+  EXPECT_EQ(sink.told().objects.size(), 2U);
 }
 
 TEST_F(reflecting, follows_over_tls_with_the_cluster_s_own_authority) {
@@ -126,9 +127,9 @@ TEST_F(reflecting, follows_over_tls_with_the_cluster_s_own_authority) {
       },
       quick(true), server_tls{shown.certificate_pem, shown.key_pem, {}}, {.ca_pem = authority.pem()});
   ASSERT_TRUE(wait_for_objects(2));
-  EXPECT_EQ(sink.synced, 1);
-  EXPECT_TRUE(sink.objects[0].initial);
-  EXPECT_FALSE(sink.objects[1].initial);
+  EXPECT_EQ(sink.told().synced, 1);
+  EXPECT_TRUE(sink.told().objects[0].initial);
+  EXPECT_FALSE(sink.told().objects[1].initial);
 }
 
 TEST_F(reflecting, an_untrusted_authority_is_refused_and_said) {
@@ -138,7 +139,7 @@ TEST_F(reflecting, an_untrusted_authority_is_refused_and_said) {
   begin([](const scripted_request&) { return scripted_response::json("{}"); }, quick(),
         server_tls{shown.certificate_pem, shown.key_pem, {}}, {.ca_pem = other.pem()});
   ASSERT_TRUE(sink.wait_until([&] { return !sink.states.empty() && sink.states.back() == "failing"; }));
-  EXPECT_THAT(sink.reasons.back(), HasSubstr("certificate"));
+  EXPECT_THAT(sink.told().reasons.back(), HasSubstr("certificate"));
   EXPECT_TRUE(api->server.requests().empty());
 }
 
@@ -148,7 +149,7 @@ TEST_F(reflecting, an_expired_server_certificate_is_said) {
   begin([](const scripted_request&) { return scripted_response::json("{}"); }, quick(),
         server_tls{shown.certificate_pem, shown.key_pem, {}}, {.ca_pem = authority.pem()});
   ASSERT_TRUE(sink.wait_until([&] { return !sink.states.empty() && sink.states.back() == "failing"; }));
-  EXPECT_THAT(sink.reasons.back(), HasSubstr("expired"));
+  EXPECT_THAT(sink.told().reasons.back(), HasSubstr("expired"));
 }
 
 TEST_F(reflecting, a_large_object_arrives_in_a_gzipped_list_and_in_a_watch) {
@@ -169,8 +170,8 @@ TEST_F(reflecting, a_large_object_arrives_in_a_gzipped_list_and_in_a_watch) {
     return response;
   });
   ASSERT_TRUE(wait_for_objects(2));
-  EXPECT_EQ(sink.objects[0].json, large);
-  EXPECT_EQ(sink.objects[1].json, larger);
+  EXPECT_EQ(sink.told().objects[0].json, large);
+  EXPECT_EQ(sink.told().objects[1].json, larger);
 }
 
 TEST_F(reflecting, resumes_after_truncated_json_and_resets) {
@@ -203,9 +204,9 @@ TEST_F(reflecting, resumes_after_truncated_json_and_resets) {
     return response;
   });
   ASSERT_TRUE(wait_for_objects(2));
-  EXPECT_EQ(sink.objects[0].json, object("a", 11));
-  EXPECT_EQ(sink.objects[1].json, object("a", 12));
-  EXPECT_TRUE(sink.errors.empty());
+  EXPECT_EQ(sink.told().objects[0].json, object("a", 11));
+  EXPECT_EQ(sink.told().objects[1].json, object("a", 12));
+  EXPECT_TRUE(sink.told().errors.empty());
 }
 
 TEST_F(reflecting, expired_lists_again) {
@@ -222,10 +223,10 @@ TEST_F(reflecting, expired_lists_again) {
     return response;
   });
   ASSERT_TRUE(wait_for_objects(4));
-  EXPECT_EQ(sink.objects[2].type, "ADDED");
-  EXPECT_EQ(sink.objects[2].json, object("new", 20));
-  EXPECT_EQ(sink.objects[3].type, "DELETED");
-  EXPECT_THAT(sink.objects[3].json, HasSubstr("\"uid-gone\""));
+  EXPECT_EQ(sink.told().objects[2].type, "ADDED");
+  EXPECT_EQ(sink.told().objects[2].json, object("new", 20));
+  EXPECT_EQ(sink.told().objects[3].type, "DELETED");
+  EXPECT_THAT(sink.told().objects[3].json, HasSubstr("\"uid-gone\""));
 }
 
 TEST_F(reflecting, too_many_requests_is_waited_out) {
@@ -242,7 +243,7 @@ TEST_F(reflecting, too_many_requests_is_waited_out) {
     return response;
   });
   ASSERT_TRUE(wait_for_objects(1));
-  EXPECT_THAT(sink.reasons, ::testing::Contains(HasSubstr("429")));
+  EXPECT_THAT(sink.told().reasons, ::testing::Contains(HasSubstr("429")));
 }
 
 TEST_F(reflecting, a_dropped_connection_is_made_anew) {
@@ -274,7 +275,7 @@ TEST_F(reflecting, a_kind_that_is_installed_later_is_picked_up) {
   ASSERT_TRUE(sink.wait_until([&] { return !sink.states.empty(); }));
   api->serve("v1beta2");
   ASSERT_TRUE(wait_for_objects(1));
-  EXPECT_TRUE(sink.last_resource.version == "v1" || sink.last_resource.version == "v1beta2");
+  EXPECT_THAT(sink.told().last_resource.version, AnyOf("v1", "v1beta2"));
 }
 
 TEST_F(reflecting, stopping_the_loop_first_is_safe) {

@@ -35,8 +35,11 @@ struct cluster_writer_test : ::testing::Test {
   }
 
   scripted_response answer = scripted_response::json("{}");
+  scripted_response next = scripted_response::json("{}");   ///< what a further page is answered with
   scripted_response object = scripted_response::json("{}"); ///< what a GET of the Trace is answered with
   scripted_server server{[this](const scripted_request& request) {
+    if (!request.query("continue").empty())
+      return next;
     return request.path() == "/apis/notification.toolkit.fluxcd.io/v1/namespaces/apps/traces/t" ? object
                                                                                                 : answer;
   }};
@@ -103,4 +106,33 @@ TEST_F(cluster_writer_test, a_status_that_the_schema_refuses_is_an_error) {
   EXPECT_THAT(patch(), HasSubstr("status.reason: Invalid value"));
   object = scripted_response::json(R"({"kind":"Status"})", 500); // nobody knows
   EXPECT_THAT(patch(), HasSubstr("status.reason: Invalid value"));
+}
+
+TEST_F(cluster_writer_test, traces_are_listed_page_by_page) {
+  std::vector<std::string> seen;
+  auto list = [&] {
+    std::promise<std::string> result;
+    writer.list_traces(
+        "apps", "a=b", [&](const std::string& trace) { seen.push_back(trace); },
+        [&](const std::string& error) { result.set_value(error); });
+    return result.get_future().get();
+  };
+  answer = scripted_response::json(R"({"metadata":{},"items":[{"metadata":{"uid":"1"}}]})");
+  EXPECT_EQ(list(), "");
+  EXPECT_THAT(seen, ::testing::ElementsAre(R"({"metadata":{"uid":"1"}})"));
+  auto first = server.requests().at(0);
+  EXPECT_EQ(first.path(), "/apis/notification.toolkit.fluxcd.io/v1/namespaces/apps/traces");
+  EXPECT_EQ(first.query("limit"), "500");
+  EXPECT_EQ(first.query("labelSelector"), "a=b");
+  EXPECT_EQ(first.query("resourceVersion"), "") << "as it is now, not as a cache has it";
+  next = scripted_response::json(R"({"metadata":{},"items":[{"metadata":{"uid":"2"}}]})");
+  answer = scripted_response::json(R"({"metadata":{"continue":"a&b"},"items":[]})");
+  EXPECT_EQ(list(), "");
+  EXPECT_EQ(seen.size(), 2u);
+  answer = scripted_response::json("", 404);
+  EXPECT_EQ(list(), "") << "there are no Traces in this cluster";
+  answer = scripted_response::json("{}");
+  EXPECT_THAT(list(), HasSubstr("is none"));
+  answer = scripted_response::json(R"({"kind":"Status","message":"traces is forbidden"})", 403);
+  EXPECT_THAT(list(), HasSubstr("traces is forbidden"));
 }

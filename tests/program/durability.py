@@ -4,6 +4,10 @@ with what an undisturbed run sends.
 
 usage: tests/program/durability.py PROGRAM RECORDINGS [--kills COUNT] [--seed SEED] [CASE]...
 
+In the case `killed` the HTTP events of the recording are posted too, each until it is answered 202, as Flux's controllers do. Of those
+that were accepted no more than the last may be missing in the store's file after a kill, never one before them; and what was in the file once
+stays. COUNT is $TC_DURABILITY_KILLS when that is set, else 20.
+
 Around the program is a small API server with history, as a real one has: lists, watches from a version, status patches; and a
 backend that takes OTLP/HTTP JSON, and is away at times. Cases: killed, compacted (the API server cannot tell what was missed, and
 nothing was), full, damaged, removed. Without: all.
@@ -21,13 +25,15 @@ import random
 import re
 import resource
 import shutil
+import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
 import time
 import zlib
 
-PATIENCE = 60  # seconds that a step may take before it counts as failed
+PATIENCE = 180  # seconds that a step may take before it counts as failed: the machine may be slow, and do other things
 SETTLE_AFTER = 1
 SERVED = {
     "GitRepository": "source.toolkit.fluxcd.io/v1/gitrepositories",
@@ -88,6 +94,7 @@ class Cluster:
         self.oldest = {kind: 0 for kind in SERVED}
         self.watches = {kind: set() for kind in SERVED}
         self.version = 0
+        self.told = 0  # how many observations an undisturbed program makes of it
         self.own_version = 10**9
         self.status = {}
         self.server, self.url = serve(self.answer)
@@ -112,7 +119,8 @@ class Cluster:
                 self.own_version += 1
                 thing["metadata"]["resourceVersion"] = str(self.own_version)
             else:
-                self.version = max(self.version, int(thing["metadata"]["resourceVersion"]))
+                self.version = int(thing["metadata"]["resourceVersion"])
+                self.told += 1
             if event == "DELETED":
                 self.objects[kind].pop(name, None)
             else:
@@ -248,11 +256,12 @@ class Scene:
     """A recording with its times moved to a minute ago, what plays it, and what it is played to."""
 
     def __init__(self, recording, shift=None):
-        with gzip.open(os.path.join(RECORDINGS, recording, "stream.jsonl.gz"), "rt", encoding="utf-8") as stream:
-            lines = [json.loads(line) for line in stream]
+        lines = lines_of(recording)
         if shift is None:
             shift = moment(time.time() - 60) - moment(lines[-1]["receivedAt"])
         self.shift = shift
+        with gzip.open(os.path.join(RECORDINGS, recording, "posts.jsonl.gz"), "rt", encoding="utf-8") as stream:
+            self.posts = [json.loads(line) for line in stream]
         self.first, self.rest, listed = [], [], set()
         for line in lines:
             thing = line["object"]
@@ -261,6 +270,26 @@ class Scene:
             elif thing["kind"] in SERVED and thing["kind"] not in ("Trace", "Provider"):
                 moved = TIMES.sub(lambda found: written(moment(found[0]) + shift), json.dumps(thing))
                 (self.rest if thing["kind"] in listed else self.first).append((line["type"], json.loads(moved)))
+        # As the API server wrote them; the recorder had one watch for each kind. A watch that is told how far the API server
+        # has come, and goes on from there, must not have missed anything.
+        for lines in (self.first, self.rest):
+            lines.sort(key=lambda line: int(line[1]["metadata"]["resourceVersion"]))
+        # Which events follow each line, by time of arrival.
+        arrivals = {(line["object"]["kind"], line["object"]["metadata"].get("resourceVersion")): moment(line["receivedAt"])
+                    for line in lines_of(recording)}
+        self.posts_before, at, now = {}, 0, 0
+        for number, (_, thing) in enumerate(self.rest):
+            now = max(now, arrivals.get((thing["kind"], thing["metadata"]["resourceVersion"]), 0))
+            first = at
+            while at < len(self.posts) and (moment(self.posts[at]["receivedAt"]) <= now or number == len(self.rest) - 1):
+                at += 1
+            self.posts_before[number] = range(first, at)
+
+    def post(self, number):
+        """An event of the recording as it is posted: with its time moved, and a mark in its message that no other has."""
+        event = json.loads(TIMES.sub(lambda found: written(moment(found[0]) + self.shift), json.dumps(self.posts[number]["body"])))
+        event["message"] += " " + mark_of(number)
+        return json.dumps(event).encode()
 
     def __enter__(self):
         self.cluster, self.backend = Cluster(), Backend()
@@ -299,12 +328,96 @@ class Scene:
                 revision, begin = now, at
         return begin / len(self.rest)
 
-    def play(self, pause, first=0.0, last=1.0):
-        """From one part of the recording to another."""
+    def play(self, pause, first=0.0, last=1.0, post=None):
+        """From one part of the recording to another. `post` is told the number of each event that is due."""
         size = len(self.rest)
-        for event, thing in self.rest[int(size * first):int(size * last)]:
-            self.cluster.put(event, thing)
+        for number in range(int(size * first), int(size * last)):
+            for each in self.posts_before[number] if post else ():
+                post(each)
+            self.cluster.put(*self.rest[number])
             time.sleep(pause)
+
+    def marks_kept(self):
+        """The marks in the store's file, as they would be found after a loss of power at this moment; None while it cannot be read."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as place:
+            try:
+                for name in ("store.db-wal", "store.db"):  # the log first: what it says is not in the file yet
+                    if os.path.exists(self.data(name)):
+                        shutil.copy(self.data(name), place)
+                with sqlite3.connect(os.path.join(place, "store.db")) as file:
+                    rows = file.execute("SELECT content FROM observations").fetchall()
+            except (OSError, sqlite3.Error):
+                return None  # it is being written
+            return {int(found) for (content,) in rows for found in MARK.findall(content)}
+
+
+class Controllers:
+    """Post the events of a recording in their order, each until it is taken."""
+
+    def __init__(self, scene):
+        self.scene = scene
+        self.due = queue.Queue()
+        self.accepted = []  # numbers, in their order
+        self.lock = threading.Lock()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        # Events of other kinds are answered and not kept.
+        self.followed = {number for number, post in enumerate(scene.posts) if post["body"]["involvedObject"]["kind"] in SERVED}
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            number = self.due.get()
+            if number is None:
+                return
+            body = self.scene.post(number)
+            while not self.is_taken(number, body):
+                time.sleep(0.02)
+
+    def is_taken(self, number, body):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+            connection.request("POST", "/", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            connection.close()
+        except (OSError, http.client.HTTPException):
+            return False  # the program has been killed
+        if answer.status != 202:
+            raise AssertionError(f"an event was answered {answer.status}")
+        with self.lock:
+            self.accepted.append(number)
+        return True
+
+    def taken(self):
+        with self.lock:
+            return list(self.accepted)
+
+    def flags(self):
+        return (f"--events-addr=127.0.0.1:{self.port}",)
+
+    def finish(self):
+        """All that is due is taken, and nothing more will be."""
+        self.due.put(None)
+        self.thread.join(PATIENCE)
+        if self.thread.is_alive():
+            raise AssertionError("waited in vain for the events to be taken")
+
+    def expect_kept(self, before):
+        """After a kill. `before`: how many had been accepted, and which were in the file once."""
+        count, known = before
+        kept = self.scene.marks_kept()
+        if kept is None:
+            return before  # killed before there was a file
+        if known - kept:
+            raise AssertionError(f"events that were in the file are lost: {sorted(known - kept)}")
+        taken = self.taken()
+        lately = [number in kept for number in taken[count:] if number in self.followed]
+        if any(later and not sooner for sooner, later in zip(lately, lately[1:])):
+            raise AssertionError(f"an event was lost and one after it was not: {taken[count:]}, {lately}")
+        return len(taken), known | kept
 
 
 class Program:
@@ -313,7 +426,7 @@ class Program:
         data = ["--data-dir", scene.data()] if durable else []
         self.process = subprocess.Popen(
             [PROGRAM, "run", "--kubeconfig", os.path.join(scene.folder, "kubeconfig"), "--health-addr=0", "--metrics-addr=127.0.0.1:0",
-             "--backfill=1h", "--scheduler-threads=2", "--shutdown-timeout=5s", *data, *more],
+             "--backfill=1h", "--scheduler-threads=2", "--shutdown-timeout=5s", "--exporter-probe-interval=1s", *data, *more],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", errors="replace")
         if full:
             self.let_files_grow(False)
@@ -321,9 +434,13 @@ class Program:
         self.reader.start()
         if not wait:
             return
-        wait_for("the first lists", lambda: "the first lists are complete" in self.text() or self.process.poll() is not None)
-        if self.process.poll() is not None:
-            raise AssertionError("the program has ended: " + self.text())
+        try:
+            wait_for("the first lists", lambda: "the first lists are complete" in self.text() or self.process.poll() is not None)
+            if self.process.poll() is not None:
+                raise AssertionError("the program has ended")
+        except AssertionError as error:
+            self.kill()
+            raise AssertionError(f"{error}: {self.text()[-2500:]}") from error
 
     def __enter__(self):
         return self
@@ -371,6 +488,18 @@ def moment(value):
     return int(seconds) * 10**9 + int((part + "0" * 9)[:9])
 
 
+def lines_of(recording):
+    with gzip.open(os.path.join(RECORDINGS, recording, "stream.jsonl.gz"), "rt", encoding="utf-8") as stream:
+        return [json.loads(line) for line in stream]
+
+
+def mark_of(number):
+    return f"[event {number}]"
+
+
+MARK = re.compile(rb"\[event (\d+)\]")
+
+
 def written(nanoseconds):
     seconds, part = divmod(nanoseconds, 10**9)
     text = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
@@ -385,18 +514,26 @@ def wait_for(what, condition, patience=PATIENCE):
         time.sleep(0.02)
 
 
-def at_rest(program):
-    """All that is known has its fate, and the books balance."""
+def at_rest(program, pending=False):
+    """All that is known has its fate, and the books balance. With `pending`, nothing may be open either."""
     books = program.books()
     if not books["balanced"]:
         raise AssertionError("the books do not balance: " + json.dumps(books))
     traces = list(books["traces"].values())
-    return (bool(traces) and all(each["waiting"] == 0 for each in traces) and
-            all(each["pending"] == 0 for each in books["exporters"].values()) and books)
+    return (bool(traces) and all(each["waiting"] == 0 and not (pending and each["pending"]) for each in traces) and
+            all(each["pending"] == 0 for each in books["exporters"].values()))
 
 
-def finish(scene, program, wanted=None):
-    """Waits until the backend has all that is wanted, and nothing more comes."""
+def is_seen(scene, program, events=0):
+    return program.books()["observations"] >= scene.cluster.told + events
+
+
+def is_kept(scene, program):
+    return program.books()["dataDirectory"]["observations"] >= scene.cluster.told
+
+
+def finish(scene, program, wanted=None, pending=False):
+    """Waits until the backend has all that is wanted, and nothing more comes. Returns what it has."""
     scene.backend.away = False
     if wanted is not None:
         try:
@@ -410,16 +547,33 @@ def finish(scene, program, wanted=None):
             seen = len(scene.backend.spans)
             quiet = time.monotonic() + 2.5 * SETTLE_AFTER + 1
         time.sleep(0.05)
-    wait_for("the books to come to rest", lambda: at_rest(program))
+    wait_for("the books to come to rest", lambda: at_rest(program, pending))
+    return dict(scene.backend.spans)
 
 
-def undisturbed(recording):
-    with Scene(recording) as scene, Program(scene, durable=False) as program:
-        scene.play(PAUSE)
-        finish(scene, program)
-        if not scene.backend.spans:
-            raise AssertionError("an undisturbed run sends nothing: " + program.text()[-3000:])
-        return scene.shift, dict(scene.backend.spans)
+def undisturbed(recording, in_halves=False, events=False):
+    """What the others are compared with: by how much the times were moved, all that is sent, and what is sent before the last change."""
+    with Scene(recording) as scene:
+        posting = Controllers(scene) if events else None
+        with Program(scene, *posting.flags() if posting else (), durable=False) as program:
+            return undisturbed_in(scene, program, in_halves, posting)
+
+
+def undisturbed_in(scene, program, in_halves, posting):
+    before, begin = {}, 0
+    if in_halves:
+        begin = scene.between_changes()
+        scene.play(PAUSE, 0, begin)
+        wait_for("the first half to be seen", lambda: is_seen(scene, program))
+        before = finish(scene, program, pending=True)
+    scene.play(PAUSE, begin, post=posting and posting.due.put)
+    if posting:
+        posting.finish()
+    wait_for("all to be seen", lambda: is_seen(scene, program, len(posting.followed) if posting else 0))
+    everything = finish(scene, program, pending=True)
+    if not everything:
+        raise AssertionError("an undisturbed run sends nothing: " + program.text()[-3000:])
+    return scene.shift, everything, before
 
 
 def compare(wanted, got, program):
@@ -443,26 +597,38 @@ def expect_no_damage(scene):
 
 
 def killed(recording, seed, kills):
-    shift, wanted = undisturbed(recording)
+    shift, wanted, _ = undisturbed(recording, events=True)
     dice = random.Random(seed)
     with Scene(recording, shift) as scene:
-        player = threading.Thread(target=scene.play, args=(PAUSE * kills / 3,), daemon=True)
-        program = Program(scene)
+        posting = Controllers(scene)
+        player = threading.Thread(target=scene.play, args=(PAUSE * kills / 3,), kwargs={"post": posting.due.put}, daemon=True)
+        program = Program(scene, *posting.flags())
         player.start()
+        before = (0, set())
         for _ in range(kills):
-            scene.backend.away = dice.random() < 0.4
-            time.sleep(dice.choice([0.05, 0.2, 0.5, 1, 2]) * dice.random())
-            program.kill()
+            with program:
+                scene.backend.away = dice.random() < 0.4
+                time.sleep(dice.choice([0.05, 0.2, 0.5, 1, 2]) * dice.random())
+                if dice.random() < 0.3:
+                    # What was answered is written soon, and from then on no kill takes it away.
+                    taken = set(posting.taken()[before[0]:])
+                    wait_for("the events to be kept", lambda: taken & posting.followed <= (scene.marks_kept() or set()))
+                    before = (before[0], before[1] | taken & posting.followed)
+            before = posting.expect_kept(before)
             time.sleep(0.1 * dice.random())
             # Most are killed at work, some while they start.
-            program = Program(scene, wait=dice.random() < 0.4)
+            program = Program(scene, *posting.flags(), wait=dice.random() < 0.4)
         with program:
             player.join()
+            posting.finish()
+            lost = set(posting.taken()[:before[0]]) & posting.followed - before[1]
             finish(scene, program, wanted)
             expect_no_damage(scene)
             compare(wanted, scene.backend.spans, program)
+            wait_for("the last events to be kept", lambda: set(posting.taken()) & posting.followed - lost <= (scene.marks_kept() or set()))
             again = scene.backend.received - len(scene.backend.spans)
-            print(f"  {recording}: {kills} kills, {len(wanted)} spans, {again} of them sent again")
+            print(f"  {recording}: {kills} kills, {len(wanted)} spans, {again} of them sent again; {len(scene.posts)} events, "
+                  f"{len(lost)} of them answered and lost in the moment before a kill", flush=True)
 
 
 CASES = {}
@@ -487,14 +653,14 @@ def _(kills, seed):
 def _(_kills, seed):
     """The API server has forgotten the versions from which the watches would go on, but nothing happened meanwhile."""
     for recording in ("s03-failures", "s12-prune-delete"):
-        shift, wanted = undisturbed(recording)
+        shift, wanted, _ = undisturbed(recording)
         dice = random.Random(seed)
         parts = [0.0, *sorted(dice.random() for _ in range(4)), 1.0]
         with Scene(recording, shift) as scene:
             for first, last in zip(parts, parts[1:]):
                 with Program(scene) as program:
                     scene.play(PAUSE, first, last)
-                    time.sleep(0.3)  # more than a group waits
+                    wait_for("what was played to be kept", lambda: is_kept(scene, program))
                     if last == 1.0:
                         finish(scene, program, wanted)
                         expect_no_damage(scene)
@@ -505,7 +671,7 @@ def _(_kills, seed):
 @case("full")
 def _(_kills, _seed):
     """The disk is full in the midst of it, and when the next process starts."""
-    shift, wanted = undisturbed("s01-three-kustomizations")
+    shift, wanted, _ = undisturbed("s01-three-kustomizations")
     with Scene("s01-three-kustomizations", shift) as scene:
         with Program(scene) as program:
             scene.play(PAUSE, 0, 0.2)
@@ -521,7 +687,7 @@ def _(_kills, _seed):
             program.let_files_grow(True)
             wait_for("it to heal", lambda: "the data directory works again" in program.text())
             scene.play(PAUSE, 0.8, 0.9)
-            time.sleep(0.3)
+            wait_for("what was played to be kept", lambda: is_kept(scene, program))
         with Program(scene) as program:
             scene.play(PAUSE, 0.9, 1)
             finish(scene, program, wanted)
@@ -532,14 +698,15 @@ def _(_kills, _seed):
 def half_and_half(seed, harm):
     """What had been delivered is not sent under other IDs, and what comes after the harm is all there."""
     recording = "s04-nested"
-    shift, wanted = undisturbed(recording)
+    shift, wanted, before = undisturbed(recording, in_halves=True)
     dice = random.Random(seed)
     for _ in range(3):
         with Scene(recording, shift) as scene:
             half = scene.between_changes()
             with Program(scene) as program:
                 scene.play(PAUSE, 0, half)
-                wait_for("the books to come to rest", lambda: at_rest(program)["traces"]["flux-system/demo"]["pending"] == 0)
+                wait_for("the first half to be kept", lambda: is_kept(scene, program))
+                finish(scene, program, before, pending=True)
                 harm(scene, dice, program)
             with Program(scene) as program:
                 scene.play(PAUSE, half, 1)
@@ -577,7 +744,7 @@ def main():
 parser = argparse.ArgumentParser()
 parser.add_argument("program")
 parser.add_argument("recordings")
-parser.add_argument("--kills", type=int, default=100)
+parser.add_argument("--kills", type=int, default=int(os.environ.get("TC_DURABILITY_KILLS") or 20))
 parser.add_argument("--seed", type=int, default=1)
 parser.add_argument("cases", nargs="*")
 ARGUMENTS = parser.parse_intermixed_args()

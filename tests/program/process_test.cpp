@@ -156,9 +156,11 @@ protected:
   }
 
   /// A backend refuses the only trace for good.
-  void expect_refusal(scripted_response answer, const std::string& reason) {
+  void expect_refusal(scripted_response answer, const std::string& reason,
+                      const std::string& flag = "--dead-letter-dir=",
+                      const std::string& name = "dead-letters") {
     scripted_server backend{[&](const scripted_request&) { return answer; }};
-    start(backend.url(), {"--dead-letter-dir=" + folder.path("dead-letters")});
+    start(backend.url(), {flag + folder.path(name)});
     play();
     expect_changes(0, 1);
     auto books = settled_books();
@@ -467,7 +469,8 @@ TEST_F(process_test, a_bad_request_is_dropped_and_counted) {
 }
 
 TEST_F(process_test, an_internal_error_is_not_retried) {
-  expect_refusal(scripted_response::json("{}", 500), "500");
+  // By default they lie below the data directory.
+  expect_refusal(scripted_response::json("{}", 500), "500", "--data-dir=", "");
 }
 
 TEST_F(process_test, a_login_page_is_no_receiver) {

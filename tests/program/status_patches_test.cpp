@@ -125,6 +125,26 @@ TEST(status_patches, a_late_echo_of_an_own_patch_changes_nothing) {
               ElementsAre("Ready=True Succeeded 2026-01-01T00:00:01Z"));
 }
 
+TEST(status_patches, who_stands_by_goes_on_from_the_latest_of_the_leader) {
+  status_patches leader, standby;
+  auto first = patch(leader, not_ready(false), "2026-01-01T00:00:00Z");
+  standby.seen(json{{"metadata", {{"uid", "uid-1"}}}, {"status", first}}.dump(), true);
+  auto second = patch(leader, ready(), "2026-01-01T00:00:05Z");
+  standby.seen(json{{"metadata", {{"uid", "uid-1"}}}, {"status", second}}.dump(), true);
+  EXPECT_THAT(conditions_of(patch(standby, ready(), "2026-01-01T01:00:00Z")),
+              ElementsAre("Ready=True Succeeded 2026-01-01T00:00:05Z"));
+}
+
+TEST(status_patches, tell_what_was_delivered_where_another_process_may_take_over) {
+  status_patches patches;
+  auto status = ready();
+  EXPECT_FALSE(patch(patches, status, "2026-01-01T00:00:00Z").contains("deliveredSpans"));
+  status.delivered = std::make_shared<const std::vector<delivered_trace>>(std::vector<delivered_trace>{
+      {*trace_id::from_hex("0af7651916cd43dd8448eb211c80319c"), {*span_id::from_hex("00f067aa0ba902b7")}}});
+  EXPECT_EQ(patch(patches, status, "2026-01-01T00:00:00Z").at("deliveredSpans"),
+            (json::array({{{"traceID", "0af7651916cd43dd8448eb211c80319c"}, {"spans", "APBnqgupArc="}}})));
+}
+
 TEST(status_patches, foreign_shapes_are_ignored) {
   status_patches patches;
   for (const auto* text : {"", "[]", "{}", R"({"metadata":{"uid":7}})",

@@ -222,6 +222,10 @@ def wait_of_a_retry(output):
     put(next(span for span in output.spans() if span["spanId"] == wait["links"][0]["spanId"]), "flux.attempt", "2")
 
 
+def other_fetch_failure(output):
+    put(next(span for span in output.spans() if span["name"] == "fetch" and span.get("status", {}).get("code") == 2), "flux.reason", "Tired")
+
+
 def longest_queue(output):
     return max((span for span in output.spans() if span["name"] == "wait in queue"),
                key=lambda span: int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"]))
@@ -235,7 +239,7 @@ def other_queue(output):
     shift(longest_queue(output), -2, end=False)
 
 
-SPOILED = {  # recording kind → (what is spoiled, the rule that must say so)
+SPOILED = {  # what the recording's name begins with, or the name of a hard one → (what is spoiled, the rule that must say so)
     "s01": [(stretched_run, "durations"), (late_run, "durations"), (wrong_revision, "arrivals"), (no_run, "arrivals"), (phase_outside, "phases"),
             (phases_overlap, "phases"), (long_health_check, "health checks"), (no_health_check, "health checks"),
             (health_that_failed, "phase outcomes"), (health_that_failed, "health checks"), (no_wait, "waits"), (early_wait, "waits before runs"),
@@ -247,6 +251,7 @@ SPOILED = {  # recording kind → (what is spoiled, the rule that must say so)
     "s03": [(other_message, "failures"), (no_failure, "failures")],
     "s05": [(no_queue, "queues"), (other_queue, "queues")],
     "s05b": [(cancelled_that_failed, "cancellations")],
+    "chart-missing": [(other_fetch_failure, "failed fetches")],
     "s12": [(no_removal, "removals"), (removal_elsewhere, "removals")],
 }
 
@@ -259,7 +264,8 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         path = os.path.join(place, "traces.jsonl")
         for begin, cases in SPOILED.items():
-            folder = next(os.path.join(recordings, each) for each in sorted(os.listdir(recordings)) if each.startswith(begin + "-"))
+            folder = next((os.path.join(recordings, each) for each in sorted(os.listdir(recordings)) if each.startswith(begin + "-")),
+                          os.path.join(recordings, "hard", begin))
             subprocess.run([program, "replay", "--stream", os.path.join(folder, "stream.jsonl.gz"), "--output", path, "--no-waterfall"],
                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
             with open(path, encoding="utf-8") as stream:

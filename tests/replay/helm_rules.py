@@ -49,6 +49,19 @@ def without_logs(message):
     return message.partition("\n\nLast Helm logs:")[0].strip()
 
 
+def values_undone(recording, post):
+    """Whether what the release takes its values from had been deleted by hand since the action before: the next to apply it makes it anew, though
+    nobody had pruned it."""
+    states = [state for state in recording.states[post.object] if state.uid == post.uid and state.at <= post.at]
+    since = max((each.at for each in recording.posts_of("HelmRelease") if each.object == post.object and each.at < post.at and step_of(each)), default=0)
+    for values in states[-1].spec.get("valuesFrom", []) if states else []:
+        named_object = values["kind"], post.object[1], values["name"]
+        verbs = [(each.at, change[3]) for each in recording.posts_of("Kustomization") for change in each.changes() if change[:3] == named_object]
+        if any(at > since and verb == "created" and before != "deleted" for (_, before), (at, verb) in zip(verbs, verbs[1:])):
+            return True
+    return False
+
+
 def actions(recording, traces):
     rule = Rule("helm actions", "each install, upgrade, rollback, uninstall or test that was posted is a phase that ends with its post")
     for post in recording.posts_of("HelmRelease"):
@@ -65,6 +78,9 @@ def actions(recording, traces):
             rule.leave_out()  # deleted by hand: in no trace
             continue
         runs = traces.around(post.object, post.at)
+        if not runs and values_undone(recording, post):
+            rule.leave_out()  # in no trace either
+            continue
         if not rule.expect(runs, post, "a run around it", "none"):
             continue
         ends = [phase for phase in traces.phases(runs[0]) if phase.name == f"helm {step[0]}" and abs(phase.end - post.at) <= CLOSE]

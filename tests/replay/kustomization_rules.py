@@ -101,7 +101,7 @@ def health_checks(recording, traces):
         phase = phases[0]
         rule.expect(phase.outcome == outcome, named(runs[0]), f"a health check that {outcome}", phase.outcome)
         rule.expect(close(phase.seconds, said), named(runs[0]), f"a health check of {said:.3f} s", f"{phase.seconds:.3f} s")
-        rule.expect(abs(phase.end - post.at) <= 250 * MILLISECOND, named(runs[0]), "a health check that ends with its message",
+        rule.expect(abs(phase.end - post.at) <= recording.loose, named(runs[0]), "a health check that ends with its message",
                     f"{(phase.end - post.at) / SECOND:+.3f} s from it")
     return rule
 
@@ -144,8 +144,8 @@ def waits(recording, traces):
         if by_hand_late(recording, post):
             rule.leave_out()
             continue
-        slack = 300 * MILLISECOND
-        fits = [one for one in covered.get(post.object, []) if one[0] - slack <= post.at <= one[1] + slack and one[2] == post.revision]
+        before, after = 700 * MILLISECOND, 300 * MILLISECOND  # the patch that shows the wait comes after the post: on a busy machine long after
+        fits = [one for one in covered.get(post.object, []) if one[0] - before <= post.at <= one[1] + after and one[2] == post.revision]
         rule.expect(fits, f"{post} at {post.at / SECOND:.3f}", "a wait at that revision", covered.get(post.object))
     return rule
 
@@ -157,7 +157,7 @@ def available(recording, states, run):
     shown, before = None, None
     for state in recording.states.get(of, []):
         revision = (state.status.get("artifact") or {}).get("revision")
-        if state.at > run.start + 250 * MILLISECOND:
+        if state.at > run.start + recording.loose:
             break
         if revision == run.a.get("flux.revision") and revision != before:
             shown = None if state.listed else state.at
@@ -186,7 +186,7 @@ def queues(recording, traces):
         if late > (0.5 if busy else 2.2) * SECOND:
             rule.expect(wait, named(run), f"a wait of {late / SECOND:.3f} s before it", "none")
         if wait and wait.name == "wait in queue":
-            rule.expect(abs(wait.start - since) <= 250 * MILLISECOND, named(wait), f"from {since / SECOND:.3f}, when its source had the content",
+            rule.expect(abs(wait.start - since) <= recording.loose, named(wait), f"from {since / SECOND:.3f}, when its source had the content",
                         f"from {wait.start / SECOND:.3f}")
         if late < 0.5 * SECOND and not busy:
             rule.expect(not wait or wait.name != "wait in queue", named(run), "no wait in a queue", wait and named(wait))

@@ -4,9 +4,17 @@ from recording import MILLISECOND, SECOND
 from traces import named, object_of
 from verdict import Rule
 
-NEAR = 150 * MILLISECOND
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 OWNERS = (("Kustomization", "kustomize.toolkit.fluxcd.io"), ("HelmRelease", "helm.toolkit.fluxcd.io"))
+
+
+def same_bytes(recording, span):
+    """Whether the source came to that revision without other bytes: then nothing was posted, save perhaps at a later return."""
+    artifacts = [state.status.get("artifact") or {} for state in recording.states[object_of(span)] if state.at <= span.end + MILLISECOND]
+    at = len(artifacts) - 1
+    while at > 0 and artifacts[at - 1].get("revision") == artifacts[at].get("revision"):
+        at -= 1
+    return at > 0 and artifacts[at].get("digest") == artifacts[at - 1].get("digest")
 
 
 def sources(recording, traces):
@@ -14,17 +22,38 @@ def sources(recording, traces):
     posts = [post for post in recording.posts if post.reason in ("NewArtifact", "ChartPullSucceeded", "ChartPackageSucceeded")]
     for span in traces.of_kind("source"):
         own = [post for post in posts if post.object == object_of(span) and post.revision == span.a.get("flux.revision")]
-        if not own:  # the digest stood still, or the artifact is older than the recording
+        if not own or same_bytes(recording, span):  # the digest stood still, or the artifact is older than the recording
             rule.leave_out()
             continue
-        rule.expect(any(span.start - 250 * MILLISECOND <= post.at <= span.end + 500 * MILLISECOND for post in own), named(span),
+        rule.expect(any(span.start - recording.loose <= post.at <= span.end + 500 * MILLISECOND for post in own), named(span),
                     f"around {[post.at / SECOND for post in own]}", f"{span.start / SECOND:.3f} .. {span.end / SECOND:.3f}")
+    return rule
+
+
+def failed_fetches(recording, traces):
+    rule = Rule("failed fetches", "a fetch that failed is under its source, which ends no earlier, and has its post")
+    for span in traces.of_kind("phase"):
+        source = traces.parent(span)
+        if span.name != "fetch" or not source or source.span_kind != "source" or span.a.get("flux.outcome") == "succeeded":
+            continue
+        own = [post for post in recording.posts_of(source.a["k8s.resource.kind"]) if post.failed and post.object == object_of(source)
+               and post.reason == span.a.get("flux.reason")]
+        rule.expect(span.a.get("flux.outcome") == "failed" and source.start <= span.start <= span.end <= source.end
+                    and any(span.start - recording.loose <= post.at <= span.end + 500 * MILLISECOND for post in own), named(source),
+                    f"a failure inside, with its post: {[post.at / SECOND for post in own]}", f"{span.start / SECOND:.3f} .. {span.end / SECOND:.3f}")
+    # A chart that was asked for once has a HelmRelease, whose apply has a trace: its failures are in one.
+    drawn = {(object_of(traces.parent(span)), span.a.get("flux.reason")) for span in traces.of_kind("phase")
+             if span.name == "fetch" and traces.parent(span)}
+    for post in recording.posts_of("HelmChart"):
+        if post.failed and post.reason == "InvalidChartReference":
+            rule.expect((post.object, post.reason) in drawn, post, "a fetch that failed", "none")
     return rule
 
 
 def removals(recording, traces):
     rule = Rule("removals", "what an apply pruned is a run from its deletion timestamp to its end, under that apply, and nothing else is")
     pruned = set()
+    told = set()
     for post in recording.posts_of("Kustomization"):
         by_finalizer = any(state.metadata.get("deletionTimestamp") for state in recording.states[post.object] if state.at <= post.at
                            and state.uid == post.uid)
@@ -33,16 +62,21 @@ def removals(recording, traces):
             if verb != "deleted" or kind not in ("Kustomization", "HelmRelease") or by_finalizer or gone not in recording.states:
                 continue
             states = recording.states[gone]
-            ends = [state.at for state in states if state.type == "DELETED" and state.at >= post.at - SECOND]
-            if not ends:
+            removed = [state for state in states if state.type == "DELETED" and state.at >= post.at - SECOND]
+            if not removed:
                 rule.leave_out()
                 continue
-            begins = [state.at for state in states if state.metadata.get("deletionTimestamp") and state.at <= ends[0]]
-            runs = [run for run in traces.runs[gone] if run.a.get("flux.action") == "delete" and abs(run.end - ends[0]) <= NEAR]
+            # While a finalizer works, each later apply says so again.
+            if (gone, removed[0].uid) in told:
+                continue
+            told.add((gone, removed[0].uid))
+            ends = [state.at for state in removed]
+            begins = [state.at for state in states if state.metadata.get("deletionTimestamp") and state.uid == removed[0].uid]
+            runs = [run for run in traces.runs[gone] if run.a.get("flux.action") == "delete" and abs(run.end - ends[0]) <= recording.near]
             parent = traces.parent(runs[0]) if runs else None
             pruned.update((run.trace_id, run.span_id) for run in runs)
             if rule.expect(len(runs) == 1, post, f"one removal of {'/'.join(gone)} that ends with it", [named(run) for run in traces.runs[gone]]):
-                rule.expect(abs(runs[0].start - begins[0]) <= NEAR, named(runs[0]), f"start at {begins[0] / SECOND:.3f}",
+                rule.expect(abs(runs[0].start - begins[0]) <= recording.near, named(runs[0]), f"start at {begins[0] / SECOND:.3f}",
                             f"{runs[0].start / SECOND:.3f}")
                 rule.expect(parent and object_of(parent) == post.object and parent.a.get("flux.revision") == post.revision, named(runs[0]),
                             f"under {'/'.join(post.object)} at {post.revision}", parent and named(parent))
@@ -105,15 +139,15 @@ def name_of_image(image):
     return (head + "/" if head else "") + tail.partition(":")[0]
 
 
-def check_times(rule, span, rollout):
-    rule.expect(abs(span.start - rollout.start) <= NEAR, named(span), f"start at {rollout.start / SECOND:.3f}", f"{span.start / SECOND:.3f}")
+def check_times(rule, span, rollout, near):
+    rule.expect(abs(span.start - rollout.start) <= near, named(span), f"start at {rollout.start / SECOND:.3f}", f"{span.start / SECOND:.3f}")
     if rollout.available is not None:
-        rule.expect(span.outcome == "succeeded" and abs(span.end - rollout.available) <= NEAR, named(span),
+        rule.expect(span.outcome == "succeeded" and abs(span.end - rollout.available) <= near, named(span),
                     f"available at {rollout.available / SECOND:.3f}", f"{span.outcome} at {span.end / SECOND:.3f}")
     elif rollout.replaced is not None:
         rule.expect(span.outcome in ("superseded", "failed"), named(span), "superseded or failed", span.outcome)
         if span.outcome == "superseded":
-            rule.expect(abs(span.end - rollout.replaced) <= NEAR, named(span), f"end at {rollout.replaced / SECOND:.3f}", f"{span.end / SECOND:.3f}")
+            rule.expect(abs(span.end - rollout.replaced) <= near, named(span), f"end at {rollout.replaced / SECOND:.3f}", f"{span.end / SECOND:.3f}")
     else:
         rule.expect(span.outcome != "succeeded", named(span), "no success", span.outcome)
     rule.expect(images_of(span) == {name_of_image(image) for image in rollout.images}, named(span), sorted(rollout.images), sorted(images_of(span)))
@@ -137,7 +171,8 @@ def workloads(recording, traces):
         rollouts, unused = rollouts_of(states), list(traces.workloads[each])
         before = None
         for rollout in rollouts:
-            same = [span for span in unused if span.a.get("k8s.resource.uid") == rollout.uid and abs(span.start - rollout.start) <= SECOND]
+            same = [span for span in unused if span.a.get("k8s.resource.uid") == rollout.uid and abs(span.start - rollout.start) <= SECOND
+                    and min(rollouts, key=lambda one, at=span.start: abs(one.start - at)) is rollout]
             owner = owner_of(rollout)
             during = [run for run in traces.around(owner, rollout.start, after=0)] if owner else []
             moved = before is None or before.uid != rollout.uid or before.template != rollout.template
@@ -149,9 +184,10 @@ def workloads(recording, traces):
                     rule.leave_out()
                 continue
             unused.remove(same[0])
-            check_times(rule, same[0], rollout)
+            check_times(rule, same[0], rollout, recording.near)
             parent = traces.parent(same[0])
-            rule.expect(parent and (owner is None or object_of(parent) == owner) and parent.start - NEAR <= rollout.start <= parent.end + NEAR,
+            inside = parent and parent.start - recording.near <= rollout.start <= parent.end + recording.near
+            rule.expect(inside and (owner is None or object_of(parent) == owner),
                         named(same[0]), f"under a run of {owner} at that time", parent and named(parent))
         for span in unused:
             rule.expect(False, named(span), "a generation that began then", [rollout.start / SECOND for rollout in rollouts])
@@ -160,4 +196,4 @@ def workloads(recording, traces):
     return rule
 
 
-RULES = [sources, removals, workloads]
+RULES = [sources, failed_fetches, removals, workloads]

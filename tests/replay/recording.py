@@ -118,6 +118,8 @@ class Recording:
 
     def __init__(self, folder):
         self.folder = folder
+        self.near = 150 * MILLISECOND  # what a time may be off where both were taken from the same arrivals
+        self.loose = 250 * MILLISECOND  # and beside a post, which leaves before the patch that it tells of
         self.posts, self.events, self.states = [], [], defaultdict(list)
         try:
             self.posts = sorted((Post(line) for line in lines(find(folder, "posts.jsonl"))), key=lambda post: post.at)

@@ -78,10 +78,9 @@ class Bench:
     def row(self, folder):
         stream = find(folder, "stream.jsonl")
         cells = {way: self.replay(folder, stream, flags) for way, flags in WHOLE.items()}
-        # Live, a change is opened by an object's state; messages alone are assembled at the end.
         partial.without_objects(folder, self.input)
-        cells["Events only"] = self.replay(folder, self.input, ["--shuffle", "0"])
-        cells["Events and posts only"] = self.replay(folder, self.input, ["--shuffle", "0", "--posts"])
+        cells["Events only"] = self.replay(folder, self.input, [])
+        cells["Events and posts only"] = self.replay(folder, self.input, ["--posts"])
         total = partial.count(folder)
         cells["restarted"] = Score()
         for number in range(1, self.cuts + 1):

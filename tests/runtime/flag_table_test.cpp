@@ -11,7 +11,8 @@ TEST(listen_address, forms) {
   EXPECT_EQ(parse_listen_address("localhost:0"), (listen_address{"localhost", 0}));
   EXPECT_EQ(parse_listen_address("[::1]:80"), (listen_address{"::1", 80}));
   EXPECT_EQ((listen_address{"::1", 80}).to_string(), "[::1]:80");
-  for (auto* wrong : {"", "80", "host", "::1:80", ":", ":x", ":70000", ":-1", "http://a:1", "[]:1", "a b:1"})
+  for (auto* wrong :
+       {"", "80", "host", "::1:80", ":", ":x", ":70000", ":-1", "http://a:1", "[]:1", "[a]b]:1", "a b:1"})
     EXPECT_FALSE(parse_listen_address(wrong)) << wrong;
 }
 

@@ -68,6 +68,7 @@ TEST(metrics, the_manual_names_every_family) {
   metrics m;
   // Families without a series do not show, so give each one.
   m.observations.add(1, "a", "b");
+  m.observations_waiting.set(1);
   m.decode_errors.add(1, "a");
   m.watch_state.set(1, "a");
   m.watch_restarts.add(1, "a", "b");
@@ -76,6 +77,7 @@ TEST(metrics, the_manual_names_every_family) {
   m.changes_dropped.add(1, "a");
   m.changes_history.add(1, "a");
   m.spans_exported.add(1, "a");
+  m.spans_outdated.add(1, "a");
   m.spans_dropped.add(1, "a", "b");
   m.changes.set(1, "a");
   m.export_attempts.add(1, "a", "b");
@@ -87,6 +89,7 @@ TEST(metrics, the_manual_names_every_family) {
   m.store_rows.set(1, "a");
   m.store_queue.set(1, "a");
   m.store_observations_lost.add(1, "a");
+  m.leader_election_master_status.set(1, "a");
   m.actor_restarts.add(1, "a");
   std::istringstream lines{m.to_text()};
   std::size_t families = 0;
@@ -98,7 +101,7 @@ TEST(metrics, the_manual_names_every_family) {
       EXPECT_THAT(manual.str(), HasSubstr('`' + name + '`'));
       ++families;
     }
-  EXPECT_EQ(families, 30u + 7u);
+  EXPECT_EQ(families, 38u + 7u);
 }
 
 TEST(process_metrics, stat_of_a_program_with_a_strange_name) {

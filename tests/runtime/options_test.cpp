@@ -98,6 +98,7 @@ TEST(options, every_flag_of_run_reaches_its_value) {
                                       "--namespace",
                                       "apps",
                                       "--watch-label-selector=app in (a,b),!old",
+                                      "--shard=2/4",
                                       "--no-cross-namespace-refs",
                                       "--backfill",
                                       "1h30m",
@@ -112,6 +113,7 @@ TEST(options, every_flag_of_run_reaches_its_value) {
                                       "--scheduler-policy=stealing",
                                       "--scheduler-throughput=50",
                                       "--batch-size=10",
+                                      "--max-observations-waiting=12",
                                       "--max-live-changes=11",
                                       "--exporter-workers=2",
                                       "--exporter-queue-spans=1000",
@@ -123,6 +125,7 @@ TEST(options, every_flag_of_run_reaches_its_value) {
   EXPECT_EQ(options.cluster_name, "prod");
   EXPECT_EQ(options.watch_namespace, "apps");
   EXPECT_EQ(options.watch_label_selector, "app in (a,b),!old");
+  EXPECT_EQ(options.shard, (shard{2, 4}));
   EXPECT_TRUE(options.no_cross_namespace_refs);
   EXPECT_EQ(options.backfill, 90min);
   EXPECT_EQ(options.metrics_address, (listen_address{"127.0.0.1", 0}));
@@ -134,11 +137,33 @@ TEST(options, every_flag_of_run_reaches_its_value) {
   EXPECT_EQ(options.pool.policy, scheduler_policy::stealing);
   EXPECT_EQ(options.pool.scheduler_throughput, 50u);
   EXPECT_EQ(options.pool.batch_size, 10u);
+  EXPECT_EQ(options.pool.max_observations_waiting, 12u);
   EXPECT_EQ(options.pool.max_live_changes, 11u);
   EXPECT_EQ(options.pool.exporter_workers, 2u);
   EXPECT_EQ(options.pool.exporter_queue_spans, 1000u);
   EXPECT_EQ(options.pool.exporter_queue_bytes, 8u << 20);
   EXPECT_EQ(options.pool.export_batch_bytes, 1'000'000u);
+}
+
+TEST(options, leader_election_is_that_of_flux_controllers) {
+  auto usual = parsed<run_options>({"run"}).election;
+  EXPECT_FALSE(usual.enable);
+  EXPECT_TRUE(usual.release_on_cancel);
+  EXPECT_EQ(usual.lease_duration, 35s);
+  EXPECT_EQ(usual.renew_deadline, 30s);
+  EXPECT_EQ(usual.retry_period, 5s);
+  auto chosen =
+      parsed<run_options>({"run", "--enable-leader-election", "--leader-election-release-on-cancel=false",
+                           "--leader-election-lease-duration=6s", "--leader-election-renew-deadline", "4s",
+                           "--leader-election-retry-period=1s"})
+          .election;
+  EXPECT_TRUE(chosen.enable);
+  EXPECT_FALSE(chosen.release_on_cancel);
+  EXPECT_EQ(chosen.lease_duration, 6s);
+  EXPECT_EQ(chosen.renew_deadline, 4s);
+  EXPECT_EQ(chosen.retry_period, 1s);
+  // Without the switch nothing is asked of the durations.
+  parsed<run_options>({"run", "--leader-election-lease-duration=1s"});
 }
 
 TEST(options, a_flag_given_again_overrides_as_in_a_patched_deployment) {
@@ -148,6 +173,24 @@ TEST(options, a_flag_given_again_overrides_as_in_a_patched_deployment) {
 
 TEST(options, concurrent_is_another_name_of_exporter_workers) {
   EXPECT_EQ(parsed<run_options>({"run", "--concurrent=9"}).pool.exporter_workers, 9u);
+}
+
+TEST(options, dead_letters_lie_below_the_data_directory_unless_said_otherwise) {
+  EXPECT_EQ(parsed<run_options>({"run"}).dead_letter_dir, "");
+  EXPECT_EQ(parsed<run_options>({"run", "--data-dir=/data/"}).dead_letter_dir, "/data/dead-letters");
+  EXPECT_EQ(parsed<run_options>({"run", "--data-dir=/data", "--dead-letter-dir=/dead"}).dead_letter_dir,
+            "/dead");
+  EXPECT_EQ(parsed<run_options>({"run", "--data-dir=/data", "--dead-letter-dir=0"}).dead_letter_dir, "");
+}
+
+TEST(options, the_memory_limit_is_a_quantity_or_follows_the_cgroup) {
+  EXPECT_EQ(parsed<run_options>({"run"}).memory_limit, 0U);
+  EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=auto"}).memory_limit, std::nullopt);
+  EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=0"}).memory_limit, 0U);
+  EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=128Mi"}).memory_limit, 128U << 20);
+  EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=1.5Gi"}).memory_limit, 3U << 29);
+  EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=128e6"}).memory_limit, 128'000'000U);
+  EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=500M"}).memory_limit, 500'000'000U);
 }
 
 TEST(options, namespaces) {
@@ -250,7 +293,17 @@ TEST(options, a_wrong_line_gets_one_clear_line) {
       {{"run", "--kubeconfg", "x"}, "did you mean --kubeconfig?"},
       {{"run", "--stream", "x"}, R"(unknown flag "--stream")"},
       {{"run", "-x"}, R"(unknown flag "-x")"},
-      {{"run", "--enable-leader-election"}, R"(unknown flag "--enable-leader-election")"},
+      {{"run", "--enable-leader-elections"},
+       R"(unknown flag "--enable-leader-elections"; did you mean --enable-leader-election?)"},
+      {{"run", "--enable-leader-election", "--leader-election-renew-deadline=35s"},
+       "--leader-election-renew-deadline is not below --leader-election-lease-duration"},
+      {{"run", "--enable-leader-election", "--leader-election-retry-period=25s"},
+       "must be more than 1.2 times --leader-election-retry-period"},
+      {{"run", "--enable-leader-election", "--leader-election-retry-period=0s"},
+       "--leader-election-retry-period is zero"},
+      {{"run", "--enable-leader-election", "--leader-election-lease-duration=900ms",
+        "--leader-election-renew-deadline=500ms", "--leader-election-retry-period=100ms"},
+       "--leader-election-lease-duration is below a second"},
       {{"run", "now"}, R"(unexpected argument "now")"},
       {{"run", "--log-level"}, "--log-level needs a value"},
       {{"run", "--log-level=loud"}, R"(--log-level "loud" is not known; use trace, debug, info or error)"},
@@ -265,10 +318,18 @@ TEST(options, a_wrong_line_gets_one_clear_line) {
       {{"run", "--exporter-queue-bytes=64MB"}, R"(--exporter-queue-bytes "64MB" is not a size)"},
       {{"run", "--exporter-queue-bytes=1k"}, "is too small; the least is 1Ki"},
       {{"run", "--exporter-queue-bytes=99999999999Gi"}, "is not a size"},
+      {{"run", "--memory-limit=much"}, R"(--memory-limit "much" is not a size; write bytes, a number with)"},
+      {{"run", "--memory-limit=-128Mi"}, "is not a size"},
+      {{"run", "--memory-limit=128m"}, "is not a size"},
+      {{"run", "--memory-limit=1e30"}, "is not a size"},
+      {{"run", "--memory-limit="}, "is not a size"},
+      {{"run", "--memory-limit=1.2.3Mi"}, "is not a size"},
+      {{"run", "--memory-limit=1Mi"}, "is too small; the least is 48Mi, and 0 is no limit"},
       {{"run", "--exporter-probe-interval=100ms"}, "--exporter-probe-interval is below a second"},
       {{"run", "--exporter-queue-bytes=1Mi"}, "--export-batch-bytes is more than --exporter-queue-bytes"},
       {{"run", "--no-cross-namespace-refs=maybe"},
        R"(--no-cross-namespace-refs "maybe" is neither true nor false)"},
+      {{"run", "--shard=4/4"}, R"(--shard "4/4" is no shard; write INDEX/COUNT, as in 0/4 to 3/4)"},
       {{"run", "--watch-label-selector=a b"}, R"(--watch-label-selector "a b" is no requirement)"},
       {{"run", "--watch-label-selector=x,a b"}, R"("x,a b" "a b" in it is no requirement)"},
       {{"run", "--events-addr=:1", "--events-tls-cert-file=/none"},

@@ -41,6 +41,14 @@ std::string connection::client_subject() const {
   return name;
 }
 
+bool connection::greets_in_http2() {
+  constexpr std::string_view greeting = "PRI * HTTP/2.0\r\n";
+  while (buffer_.size() < greeting.size())
+    if (!read_more())
+      return false;
+  return buffer_.starts_with(greeting);
+}
+
 bool connection::write(std::string_view text) {
   while (!text.empty()) {
     long sent =

@@ -18,6 +18,8 @@ public:
   bool handshake();
   /// Returns the common name of the client's certificate, "" without one.
   std::string client_subject() const;
+  /// Waits for the first bytes and returns whether they are HTTP/2's; they can still be read.
+  bool greets_in_http2();
   bool write(std::string_view text);
   /// Reads one request of HTTP/1.1. Returns nothing when the client has gone.
   std::optional<scripted_request> read_request();

@@ -260,7 +260,7 @@ struct scripted_server::impl {
     auto [swallowed, identity] = admit();
     connection peer{socket, identity};
     if (!swallowed && peer.handshake()) {
-      if (dialect == http_dialect::http2)
+      if (dialect == http_dialect::http2 || (dialect == http_dialect::either && peer.greets_in_http2()))
         serve_http2(peer,
                     [&](scripted_request request) { return note_and_answer(peer, std::move(request)); });
       else

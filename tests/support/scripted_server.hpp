@@ -79,7 +79,11 @@ struct server_tls {
   std::string client_ca_pem; ///< not empty: clients must show a certificate that this authority signed
 };
 
-enum class http_dialect { http1, http2 };
+enum class http_dialect {
+  http1,
+  http2,
+  either, ///< as each connection begins; without TLS only
+};
 
 class scripted_server {
 public:

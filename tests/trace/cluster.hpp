@@ -80,10 +80,39 @@ public:
     });
     wait(std::chrono::milliseconds{20});
     patch(source, [&](object_state& state) {
-      drop(state, "Reconciling");
+      for (const auto* over : {"Reconciling", "Stalled", "FetchFailed", "BuildFailed"})
+        drop(state, over);
       set(state, "Ready", "True", "Succeeded", "stored artifact for revision '" + revision + "'");
       state.observed_generation = state.generation;
       state.artifact = artifact{revision, "sha256:" + std::to_string(version_), second(), origin, {}, {}};
+    });
+  }
+
+  /// A source cannot fetch what it should: it begins, and says why not.
+  void fail_fetch(const object_id& source, const std::string& reason, bool stalled = false,
+                  const std::string& kind = "FetchFailed", const std::string& why = "it failed") {
+    patch(source, [&](object_state& state) {
+      set(state, "Reconciling", "True", "Progressing", "reconciliation in progress");
+      set(state, "Ready", "Unknown", "Progressing", "reconciliation in progress");
+    });
+    wait(std::chrono::milliseconds{200});
+    patch(source, [&](object_state& state) {
+      if (stalled)
+        drop(state, "Reconciling");
+      else
+        set(state, "Reconciling", "True", "ProgressingWithRetry", why);
+      if (stalled)
+        set(state, "Stalled", "True", reason, why);
+      set(state, kind, "True", reason, why);
+      set(state, "Ready", "False", reason, why);
+      state.observed_generation = state.generation;
+    });
+  }
+
+  void wait_for_source(const object_id& of) {
+    patch(of, [&](object_state& state) {
+      set(state, "Reconciling", "True", "Progressing", "Fulfilling prerequisites");
+      set(state, "Ready", "False", "SourceNotReady", "HelmChart is not ready");
     });
   }
 

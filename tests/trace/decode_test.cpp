@@ -139,8 +139,12 @@ TEST(decode, the_second_of_an_apply_by_a_Flux_controller) {
       R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","resourceVersion":"1","managedFields":[
     {"manager":"kustomize-controller","operation":"Apply","time":"2026-11-21T07:00:00Z"},
     {"manager":"kustomize-controller","operation":"Apply","subresource":"status","time":"2026-11-21T09:00:00Z"},
-    {"manager":"kubectl","operation":"Update","time":"2026-11-21T08:00:00Z"}]}})");
+    {"manager":"kubectl","operation":"Update","fieldsType":"FieldsV1","time":"2026-11-21T08:00:00Z",
+     "fieldsV1":{"f:spec":{"f:interval":{}}}},
+    {"manager":"helm-controller","operation":"Update","fieldsType":"FieldsV1","time":"2026-11-21T08:30:00Z",
+     "fieldsV1":{"f:metadata":{"f:finalizers":{}}}}]}})");
   EXPECT_EQ(to_rfc3339(fact->state->applied_at), "2026-11-21T07:00:00Z");
+  EXPECT_EQ(to_rfc3339(fact->state->edited_at), "2026-11-21T08:00:00Z");
 }
 
 TEST(decode, Events_with_stale_and_combined_ones) {

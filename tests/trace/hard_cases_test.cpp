@@ -390,6 +390,29 @@ TEST(kustomization, pruned_by_an_apply_has_a_delete_run_under_it) {
   EXPECT_EQ(read.parent(sha('b'), child), "Kustomization/app");
 }
 
+TEST(release, pruned_in_the_middle_of_an_upgrade_ends_that_first) {
+  auto world = cluster_with_release();
+  world.patch(app, [&](object_state& state) { state.inventory = {rel}; });
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] { world.change_spec(rel); });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.fetch(git, at('c'));
+  world.run(app, at('c'), [&] {
+    world.patch(rel, [&](object_state& state) {
+      state.deleted = world.second();
+      state.generation = 3;
+    });
+    world.patch(app, [&](object_state& state) { state.inventory.clear(); });
+  });
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  world.end_release(rel, "UninstallSucceeded", 0);
+  world.remove(rel);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), rel), ElementsAre("succeeded"));
+  EXPECT_EQ(read.spans_named(sha('c'), "delete HelmRelease rel"), 1);
+}
+
 TEST(kustomization, deleted_by_hand_is_in_no_trace) {
   auto world = settled_cluster();
   world.patch(app, [&](object_state& state) { state.deleted = world.second(); });
@@ -412,6 +435,26 @@ TEST(source, returned_to_an_earlier_commit_makes_a_new_incarnation_linked_to_the
   EXPECT_THAT(read.runs(key, app), ElementsAre("succeeded"));
   ASSERT_EQ(read.trace(key)->spans.front().links.size(), 1U);
   EXPECT_EQ(read.trace(key)->spans.front().links[0].trace, read.trace(sha('a'))->id);
+}
+
+// `git revert` makes a new commit with old manifests: the Kustomization's record of them, begun with the
+// commit they came with first, takes the name of the new one.
+TEST(source, whose_new_commit_reverts_another_is_at_it_for_the_first_time) {
+  cluster world;
+  world.fetch(git, at('a'));
+  world.follow(app, git);
+  world.run(app, at('a'), {}, "sha256:good");
+  world.wait(60s);
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), {}, "sha256:bad");
+  world.wait(60s);
+  world.fetch(git, at('c'));
+  world.run(app, at('c'), {}, "sha256:good");
+  ASSERT_EQ(world.state(app).applies.front().total, 2);
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('c'), app), ElementsAre("succeeded"));
+  EXPECT_TRUE(read.trace(sha('c'))->spans.front().links.empty());
 }
 
 TEST(source, returned_within_a_second_has_a_run_with_a_finish_of_its_own) {

@@ -119,8 +119,10 @@ protected:
   std::vector<observation_ptr> posts_;
 };
 
-/// Losses as they happen: all of a time, or all that is told of some objects in one way.
-std::vector<observation_ptr> with_gaps(std::vector<observation_ptr> facts, std::mt19937_64& random) {
+/// Losses as they happen: all of a time, all that is told of some objects in one way, or both.
+enum class gap { of_a_time, of_objects, of_both };
+
+std::vector<observation_ptr> with_gaps(std::vector<observation_ptr> facts, gap how, std::mt19937_64& random) {
   auto [first, last] =
       std::minmax_element(facts.begin(), facts.end(), [](const auto& left, const auto& right) {
         return left->received_at < right->received_at;
@@ -135,21 +137,33 @@ std::vector<observation_ptr> with_gaps(std::vector<observation_ptr> facts, std::
     silent.try_emplace({each->kind, each->object}, false);
   for (auto& [object, is] : silent)
     is = part(random) < 0.3;
-  bool of_a_time = part(random) < 0.5;
   std::erase_if(facts, [&](const observation_ptr& each) {
-    return of_a_time ? each->received_at >= from && each->received_at < to
-                     : silent.at({each->kind, each->object});
+    bool in_time = each->received_at >= from && each->received_at < to;
+    return (how != gap::of_objects && in_time) ||
+           (how != gap::of_a_time && silent.at({each->kind, each->object}));
   });
   return facts;
 }
 
+/// Runs and roots: their IDs, what they are of and how they ended.
+std::set<std::string> ends_in(const std::vector<completed_trace>& traces) {
+  std::set<std::string> result;
+  for (const auto& [key, each] : test::spans_of(traces))
+    if (each.text("flux.span.kind") == "run" || each.parent.is_zero())
+      result.insert(key.first.to_hex() + ' ' + key.second.to_hex() + " of " + name_of(each) + ' ' +
+                    std::string{each.text("flux.outcome")} + std::string{each.text("flux.change.outcome")});
+  return result;
+}
+
 TEST_P(messages_alone, with_gaps_put_no_run_into_a_wrong_trace) {
   for (std::uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed)
-    for (bool posts : {false, true}) {
-      SCOPED_TRACE("seed " + std::to_string(seed) + (posts ? ", with posts" : ", Events only"));
-      std::mt19937_64 random{seed};
-      expect_nothing_false(with_gaps(posts ? with_posts() : events_, random));
-    }
+    for (auto how : {gap::of_a_time, gap::of_objects, gap::of_both})
+      for (bool posts : {false, true}) {
+        SCOPED_TRACE("seed " + std::to_string(seed) + (posts ? ", with posts" : ", Events only") + ", gap " +
+                     std::to_string(static_cast<int>(how)));
+        std::mt19937_64 random{seed};
+        expect_nothing_false(with_gaps(posts ? with_posts() : events_, how, random));
+      }
 }
 
 TEST_P(messages_alone, of_which_any_part_is_lost_put_no_run_into_a_wrong_trace) {
@@ -188,6 +202,30 @@ TEST_P(messages_alone, in_any_order_twice_and_with_jitter_give_the_same_runs) {
     std::shuffle(moved.begin(), moved.end(), random);
     EXPECT_EQ(lines(at_end(moved)), whole);
   }
+}
+
+TEST_P(messages_alone, give_the_same_runs_live_as_at_the_end) {
+  assembly_options options;
+  options.messages_only = true;
+  for (bool posts : {false, true}) {
+    SCOPED_TRACE(posts ? "Events and posts" : "Events only");
+    auto facts = posts ? with_posts() : events_;
+    auto runs = ends_in(live(facts, options));
+    EXPECT_FALSE(runs.empty());
+    EXPECT_EQ(runs, ends_in(at_end(facts)));
+  }
+}
+
+TEST_P(messages_alone, of_which_parts_are_lost_live_put_no_run_into_a_wrong_trace) {
+  assembly_options options;
+  options.messages_only = true;
+  for (std::uint64_t seed = 1; seed <= std::max<std::uint64_t>(1, seeds / 5) && !HasFailure(); ++seed)
+    for (bool posts : {false, true}) {
+      SCOPED_TRACE("seed " + std::to_string(seed) + (posts ? ", with posts" : ", Events only"));
+      std::mt19937_64 random{seed};
+      for (const auto& trace : live(with_gaps(posts ? with_posts() : events_, gap::of_both, random), options))
+        EXPECT_EQ(truth_.falsehood_of(trace), "") << "in " << trace.change_key;
+    }
 }
 
 std::string test_name(const testing::TestParamInfo<std::string>& parameter) {

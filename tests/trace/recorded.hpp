@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,22 +34,27 @@ inline const std::vector<const char*> recordings = {"s01-three-kustomizations",
                                                     "s12-prune-delete",
                                                     "s13-helm-chartref-valuesfrom"};
 
+/// The folders in that one, "<folder>/<name>", for as long as the program runs.
+inline std::vector<const char*> recordings_in(const std::string& folder) {
+  static std::set<std::string> names;
+  std::vector<const char*> result;
+  for (const auto& each :
+       std::filesystem::directory_iterator{std::string{TC_SOURCE_DIR} + "/tests/recordings/" + folder})
+    result.push_back(names.insert(folder + "/" + each.path().filename().string()).first->c_str());
+  std::sort(result.begin(), result.end(),
+            [](const char* left, const char* right) { return std::string_view{left} < right; });
+  return result;
+}
+
 /// Those of hard cases, made by the end-to-end tests: "hard/<case>".
 inline const std::vector<const char*>& hard_recordings() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> result;
-    for (const auto& each :
-         std::filesystem::directory_iterator{std::string{TC_SOURCE_DIR} + "/tests/recordings/hard"})
-      result.push_back("hard/" + each.path().filename().string());
-    std::sort(result.begin(), result.end());
-    return result;
-  }();
-  static const std::vector<const char*> result = [] {
-    std::vector<const char*> all;
-    for (const auto& each : names)
-      all.push_back(each.c_str());
-    return all;
-  }();
+  static const auto result = recordings_in("hard");
+  return result;
+}
+
+/// Those of walks by chance, of which no truth was written down: "walks/<walk>".
+inline const std::vector<const char*>& walks() {
+  static const auto result = recordings_in("walks");
   return result;
 }
 
@@ -82,11 +88,12 @@ inline std::vector<completed_trace> at_end(const std::vector<observation_ptr>& f
   return trace::assemble_all(all, {});
 }
 
-inline std::vector<completed_trace> live(std::vector<observation_ptr> facts) {
+inline std::vector<completed_trace> live(std::vector<observation_ptr> facts,
+                                         trace::assembly_options options = {}) {
   std::stable_sort(facts.begin(), facts.end(), [](const auto& left, const auto& right) {
     return left->received_at < right->received_at;
   });
-  live_replay replay;
+  live_replay replay{std::move(options)};
   for (const auto& fact : facts)
     replay.observe(fact);
   replay.finish();

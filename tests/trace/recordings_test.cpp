@@ -218,7 +218,7 @@ TEST_P(recording, messages_alone_tell_nothing_false) {
   }
 }
 
-TEST_P(recording, explains_every_run_of_every_object) {
+TEST_P(recording, explains_every_run_source_and_workload) {
   ledger all;
   for (const auto& fact : stream_of(GetParam()))
     all.add(fact);
@@ -227,9 +227,18 @@ TEST_P(recording, explains_every_run_of_every_object) {
     told[object.kind + '/' + object.namespace_name + '/' + object.name] = explain(all, object, {});
   for (const auto& trace : assemble_all(all, {}))
     for (const auto& each : trace.spans) {
-      if (each.text("flux.span.kind") != "run")
-        continue;
       auto change = trace.change_key + " (trace " + trace.id.to_hex() + ')';
+      auto kind = each.text("flux.span.kind");
+      if (kind == "workload") {
+        EXPECT_THAT(told[name_of(each)], testing::HasSubstr("  in change " + change + ", applied by "));
+      }
+      if (auto why = each.text("flux.attribution"); kind == "source" && !why.empty()) {
+        EXPECT_THAT(told[name_of(each)],
+                    testing::AllOf(testing::HasSubstr(change + " as span " + each.id.to_hex()),
+                                   testing::HasSubstr('[' + std::string{why} + ']')));
+      }
+      if (kind != "run")
+        continue;
       bool attempt = each.text("flux.reason") != "DependencyNotReady" && each.text("flux.action") != "delete";
       EXPECT_THAT(told[name_of(each)],
                   testing::HasSubstr(attempt ? change + " as span " + each.id.to_hex() : change))

@@ -63,6 +63,18 @@ TEST(change_keys, of_charts_name_the_chart_and_its_version) {
   EXPECT_EQ(change_key_of(source("HelmRepository"), "sha256:" + h64, ""), "") << "an index is no change";
 }
 
+TEST(change_keys, are_told_from_others_without_being_made) {
+  for (const auto* kind : {"GitRepository", "OCIRepository", "HelmChart", "HelmRepository"})
+    for (const auto& revision : {"main@sha1:" + h40, "main@sha1:" + std::string(40, 'A'),
+                                 "latest@sha256:" + h64, "tag/" + h64, std::string{"6.5.4"}, std::string{}})
+      for (const auto& origin : {std::string{}, "main@sha1:" + h40, std::string{"build 17"}})
+        for (const auto& key : {"sha1:" + h40, "SHA1:" + h40, "sha256:" + h64, "sha1:" + h40 + "0",
+                                std::string{"chart:apps/web@6.5.4"}, std::string{}})
+          EXPECT_EQ(has_change_key(source(kind), revision, origin, key),
+                    change_key_of(source(kind), revision, origin) == key)
+              << kind << ' ' << revision << ' ' << origin << ' ' << key;
+}
+
 TEST(change_keys, keep_their_incarnation_apart) {
   auto at = *parse_rfc3339("2026-11-21T09:13:23Z");
   auto key = incarnation_key("sha1:" + h40, at);

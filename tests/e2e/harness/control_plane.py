@@ -7,7 +7,7 @@ import urllib.request
 
 from .kubernetes import Client, kubeconfig
 from .network import free_port
-from .waiting import until
+from .waiting import ANSWER, until
 
 ADMIN_TOKEN = "e2e-admin"
 
@@ -72,7 +72,7 @@ class ControlPlane:
     def _etcd(self, method, body):
         request = urllib.request.Request(f"http://127.0.0.1:{self._etcd_port}/v3/{method}", json.dumps(body).encode(),
                                          {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWER) as answer:
             return json.load(answer)
 
     def _make_pki(self):

@@ -6,6 +6,8 @@ import socket
 import threading
 import urllib.parse
 
+from .waiting import ANSWER
+
 
 class ForwardProxy:
     def __init__(self, username, password):
@@ -69,7 +71,7 @@ class ForwardProxy:
             return False
         if method == "CONNECT":
             host, _, port = target.rpartition(":")
-            with socket.create_connection((host, int(port)), timeout=5) as server:
+            with socket.create_connection((host, int(port)), timeout=ANSWER) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 _pump(client, server)
             return False
@@ -85,7 +87,7 @@ class ForwardProxy:
                 return False
             body += more
         path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-        with socket.create_connection((parts.hostname, parts.port or 80), timeout=5) as server:
+        with socket.create_connection((parts.hostname, parts.port or 80), timeout=ANSWER) as server:
             server.sendall("\r\n".join([f"{method} {path} HTTP/1.1", *kept, "Connection: close", "", ""]).encode("latin-1") + body)
             while answer := server.recv(65536):
                 client.sendall(answer)

@@ -4,11 +4,12 @@ import base64
 import http.client
 import json
 import ssl
+import time
 import urllib.parse
 
 import yaml
 
-from .waiting import Refused
+from .waiting import ANSWER, Refused
 
 # kind -> (apiVersion, plural, namespaced)
 KINDS = {
@@ -44,14 +45,28 @@ KINDS = {
 class Client:
     """Talks to one API server with one bearer token."""
 
-    def __init__(self, port, ca_file, token, timeout=10.0):
+    def __init__(self, port, ca_file, token, timeout=ANSWER):
         self.port = port
         self._token = token
         self._timeout = timeout
         self._tls = ssl.create_default_context(cafile=ca_file)
 
     def request(self, method, path, body=None, content_type="application/json", query=None, accept="application/json"):
-        """Returns the decoded JSON answer. Raises Refused for an HTTP error and OSError when there is no server."""
+        """Returns the decoded JSON answer. Raises Refused for an HTTP error and OSError when there is no server.
+
+        One that has too much to do, or has just been started, says so: it is asked again, as every client of an API server does.
+        """
+        deadline = time.monotonic() + ANSWER
+        while True:
+            try:
+                return self._request(method, path, body, content_type, query, accept)
+            except Refused as error:
+                # 409: somebody else was faster with each of the API server's own attempts to patch.
+                if time.monotonic() > deadline or not (error.status in (429, 503, 504) or (error.status == 409 and method == "PATCH")):
+                    raise
+            time.sleep(0.2)
+
+    def _request(self, method, path, body, content_type, query, accept):
         if query:
             path += "?" + urllib.parse.urlencode(query)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=self._timeout, context=self._tls)

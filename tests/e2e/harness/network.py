@@ -6,6 +6,8 @@ import select
 import socket
 import threading
 
+from .waiting import ANSWER
+
 
 def free_port():
     """Returns a port that was free a moment ago. Servers that cannot bind port 0 and report it need one."""
@@ -88,7 +90,7 @@ class Proxy:
                 _reset(client)
                 continue
             try:
-                server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+                server = socket.create_connection(("127.0.0.1", self._target), timeout=ANSWER)
             except OSError:
                 _reset(client)
                 continue

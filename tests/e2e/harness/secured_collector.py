@@ -10,13 +10,13 @@ import ssl
 import yaml
 
 from .network import free_port
-from .waiting import until
+from .waiting import ANSWER, until
 
 BASIC_USER, BASIC_PASSWORD = "flux", "planted-basic:p@ss/word"
 
 
 class SecuredCollector:
-    ENDPOINTS = ("grpc-mtls", "http-basic", "http-bearer", "http-rotating", "zipkin")
+    ENDPOINTS = ("grpc-mtls", "http-basic", "http-bearer", "http-rotating", "letters", "zipkin")
 
     def __init__(self, supervisor, programs, work, authority):
         self._dir = os.path.join(work, "secured-collector")
@@ -39,6 +39,7 @@ class SecuredCollector:
             "otlp/http-basic": http("http-basic", "basicauth"),
             "otlp/http-bearer": http("http-bearer", "bearertokenauth"),
             "otlp/http-rotating": http("http-rotating", "bearertokenauth/rotating"),
+            "otlp/letters": {"protocols": {"http": {"endpoint": self._address("letters")}}},
             "zipkin": {"endpoint": self._address("zipkin")},
         }
         config = {
@@ -71,7 +72,7 @@ class SecuredCollector:
         context = ssl.create_default_context(cafile=self._authority)
         if certificate:
             context.load_cert_chain(*certificate)
-        connection = http.client.HTTPSConnection("127.0.0.1", self.ports[name], timeout=5, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.ports[name], timeout=ANSWER, context=context)
         headers = {"Content-Type": "application/json", **({"Authorization": authorization} if authorization else {})}
         try:
             connection.request("POST", "/v1/traces", json.dumps({}), headers)
@@ -105,4 +106,4 @@ class SecuredCollector:
 
 
 def _connect(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=5)
+    return socket.create_connection(("127.0.0.1", port), timeout=ANSWER)

@@ -20,7 +20,7 @@ import urllib.request
 import yaml
 
 from .network import serve
-from .waiting import Refused
+from .waiting import ANSWER, Refused
 
 
 def utc(seconds=None):
@@ -249,6 +249,8 @@ class StandInSource:
         status, revision = chart.get("status", {}), self._source_of(chart)[0]
         if not revision and chart["spec"]["sourceRef"]["kind"] != "HelmRepository":
             return False  # its source has nothing yet
+        if self._has_failed(chart) and chart["spec"]["version"] in self._charts[chart["spec"]["chart"]]:
+            return True  # the repository has it now
         return status.get("observedGeneration") != chart["metadata"]["generation"] or (
             revision is not None and status.get("observedSourceArtifactRevision") != revision)
 
@@ -258,12 +260,31 @@ class StandInSource:
         if revision:
             self._package_chart(chart, revision, files)
             return
-        data = self._charts[spec["chart"]][spec["version"]]
+        data = self._charts[spec["chart"]].get(spec["version"])
+        if data is None:
+            self._fail_chart(chart)
+            return
         path = f"helmchart/{meta['namespace']}/{meta['name']}/{spec['chart']}-{spec['version']}.tgz"
         self._blobs[path] = data
         message = f"pulled '{spec['chart']}' chart with version '{spec['version']}'"
         self._publish("HelmChart", meta["namespace"], meta["name"], path, spec["version"], data, message, "ChartPullSucceeded",
                       "ChartPullSucceeded", message, "NewChart", message, {"observedChartName": spec["chart"]}, 5.0)
+
+    @staticmethod
+    def _has_failed(chart):
+        return any(each["type"] == "FetchFailed" for each in chart.get("status", {}).get("conditions", []))
+
+    def _fail_chart(self, chart):
+        """What source-controller says of a version that the repository does not have: it waits for another index or another spec."""
+        meta, spec, now = chart["metadata"], chart["spec"], stamp(utc())
+        message = (f"invalid chart reference: failed to get chart version for remote reference: no '{spec['chart']}' chart with version matching "
+                   f"'{spec['version']}' found")
+        conditions = [{"type": kind, "status": status, "reason": "InvalidChartReference", "message": message, "lastTransitionTime": now,
+                       "observedGeneration": meta["generation"]} for kind, status in (("Stalled", "True"), ("Ready", "False"), ("FetchFailed", "True"))]
+        stored = [each for each in chart.get("status", {}).get("conditions", []) if each["type"] == "ArtifactInStorage"]
+        self._event(chart, "InvalidChartReference", message, {}, severity="error")
+        self._client.patch_status("HelmChart", meta["namespace"], meta["name"],
+                                  {"conditions": conditions + stored, "observedGeneration": meta["generation"]})
 
     def _package_chart(self, chart, revision, files):
         """Packages a chart that lies in a repository, as the strategy Revision does: the version names the source's revision."""
@@ -314,6 +335,9 @@ class StandInSource:
             self._event(current, event_reason, event_message, {"source.toolkit.fluxcd.io/digest": digest, "source.toolkit.fluxcd.io/revision": revision})
         done = [entry("Ready", "True", ready_reason, stored), entry("ArtifactInStorage", "True", ready_reason, stored)]
         artifact = self._artifact(digest, path, revision, data)
+        stored_before = current.get("status", {}).get("artifact", {})
+        if (stored_before.get("revision"), stored_before.get("digest")) == (revision, digest):
+            artifact = stored_before  # as source-controller: what is stored already is up to date
         self._client.patch_status(kind, namespace, name, {
             "artifact": artifact, "conditions": done, "observedGeneration": generation,
             "url": f"http://127.0.0.1:{self.port}/{path.rsplit('/', 1)[0]}/latest.tar.gz", **more_status} if kind != "GitRepository" else {
@@ -323,7 +347,7 @@ class StandInSource:
         return {"digest": digest, "lastUpdateTime": stamp(utc()), "path": path, "revision": revision, "size": len(data),
                 "url": f"http://127.0.0.1:{self.port}/{path}"}
 
-    def _event(self, obj, reason, message, facts, controller="source-controller"):
+    def _event(self, obj, reason, message, facts, controller="source-controller", severity="info"):
         """A core/v1 Event and its HTTP post; `facts` are the annotations of the one and the metadata of the other."""
         meta = obj["metadata"]
         now = time.time_ns()
@@ -334,12 +358,12 @@ class StandInSource:
             "apiVersion": "v1", "kind": "Event",
             "metadata": {"name": f"{meta['name']}.{now:x}", "namespace": meta["namespace"], "annotations": facts},
             "involvedObject": involved, "reason": reason, "message": message, "source": {"component": controller},
-            "firstTimestamp": second, "lastTimestamp": second, "count": 1, "type": "Normal",
+            "firstTimestamp": second, "lastTimestamp": second, "count": 1, "type": "Normal" if severity == "info" else "Warning",
             "reportingComponent": controller, "reportingInstance": ""})
-        body = {"involvedObject": involved, "severity": "info", "timestamp": second, "message": message, "reason": reason,
+        body = {"involvedObject": involved, "severity": severity, "timestamp": second, "message": message, "reason": reason,
                 "metadata": facts, "reportingController": controller, "reportingInstance": "e2e"}
         request = urllib.request.Request(self._posts_url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        urllib.request.urlopen(request, timeout=5).close()
+        urllib.request.urlopen(request, timeout=ANSWER).close()
 
     def close(self):
         self._stop.set()

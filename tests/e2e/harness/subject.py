@@ -7,7 +7,7 @@ import urllib.request
 
 from .kubernetes import manifests_of
 from .network import free_port
-from .waiting import until
+from .waiting import ANSWER, until
 
 CLUSTER_SCOPED = ("ClusterRole", "ClusterRoleBinding", "Namespace", "CustomResourceDefinition")
 
@@ -41,6 +41,7 @@ class Subject:
 
     def __init__(self, binary, supervisor, work):
         self.binary, self._supervisor, self._work = binary, supervisor, work
+        self.dead_letters = os.path.join(work, "dead-letters")
         self._started = 0
         self.child = None
         self.health = self.metrics_port = None
@@ -51,7 +52,8 @@ class Subject:
         self.health, self.metrics_port = free_port(), free_port()
         self.child = self._supervisor.start(name, [
             self.binary, "run", "--kubeconfig", kubeconfig, "--health-addr", f"127.0.0.1:{self.health}", "--metrics-addr",
-            f"127.0.0.1:{self.metrics_port}", "--log-encoding", "json", "--cluster-name", "e2e", *flags])
+            f"127.0.0.1:{self.metrics_port}", "--log-encoding", "json", "--cluster-name", "e2e",
+            "--dead-letter-dir", self.dead_letters, "--shutdown-timeout", "60s", *flags])
         return self.child
 
     def wait_ready(self, seconds=60):
@@ -61,13 +63,13 @@ class Subject:
 
     def healthz(self):
         try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{self.health}/healthz", timeout=2).status
+            return urllib.request.urlopen(f"http://127.0.0.1:{self.health}/healthz", timeout=ANSWER).status
         except urllib.error.HTTPError as error:
             return error.code
 
     def metrics(self):
         """Returns {name with labels: value} of /metrics."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=ANSWER) as answer:
             text = answer.read().decode()
         return {match[1]: float(match[2]) for match in re.finditer(r"^([a-zA-Z_:][^\s]*(?:\{.*\})?) ([^\s#]+)$", text, re.M)}
 

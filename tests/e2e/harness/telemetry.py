@@ -8,7 +8,7 @@ import urllib.request
 import yaml
 
 from .network import free_port
-from .waiting import until
+from .waiting import ANSWER, until
 
 
 class Jaeger:
@@ -40,7 +40,7 @@ class Jaeger:
     def whole_trace(self, trace_id):
         """Returns spans and processes of a trace, {} when there is none."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._query}/api/traces/{trace_id}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._query}/api/traces/{trace_id}", timeout=ANSWER) as answer:
                 return json.load(answer)["data"][0]
         except urllib.error.HTTPError as error:
             if error.code == 404:
@@ -48,7 +48,7 @@ class Jaeger:
             raise
 
     def services(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._query}/api/services", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._query}/api/services", timeout=ANSWER) as answer:
             return json.load(answer)["data"] or []
 
 
@@ -78,7 +78,7 @@ class Zipkin:
     def trace(self, trace_id):
         """Returns the spans that Zipkin's API shows for a trace, [] when it knows none."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v2/trace/{trace_id}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v2/trace/{trace_id}", timeout=ANSWER) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code == 404:

@@ -2,6 +2,11 @@
 
 import time
 
+# Callers say how long something may take on an idle machine. One that does other things as well is slower.
+PATIENCE = 3
+# Seconds for one answer of a program that runs.
+ANSWER = 60
+
 
 class Timeout(Exception):
     """A condition did not come true. The message says what was awaited and what was last seen."""
@@ -13,6 +18,7 @@ def until(what, probe, seconds=60.0, interval=0.1, logs=(), needs=None):
     Exceptions of the probe count as "not yet": connections are refused while servers start. `logs` are children whose last lines
     are shown on a time-out. Without `needs`, a child, the condition cannot come true: its end ends the waiting.
     """
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     seen = None
     while True:

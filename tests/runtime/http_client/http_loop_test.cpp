@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <optional>
 #include <zlib.h>
 
 using namespace tc::runtime;
@@ -58,6 +60,39 @@ TEST(http_loop, sends_method_headers_and_body_and_returns_status_headers_and_bod
   EXPECT_EQ(seen.header("content-type"), "application/merge-patch+json");
 }
 
+// A port that serves gRPC and HTTP/1.1: once it has spoken HTTP/2, libcurl 7.88 would write several requests
+// of HTTP/1.1 into one connection at a time, and none of them would ever be answered.
+TEST(http_loop, after_http2_at_a_port_each_request_of_http1_has_its_connection_for_itself) {
+  scripted_server server{[](const scripted_request& request) {
+                           scripted_response out;
+                           out.chunks = {std::to_string(request.body.size())};
+                           return out;
+                         },
+                         std::nullopt, http_dialect::either};
+  http_loop loop;
+  auto of_size = [&](std::size_t size) {
+    auto request = get(server.url("/"));
+    request.method = "POST";
+    request.body.assign(size, 'x');
+    request.total_timeout = generous_limit;
+    return request;
+  };
+  EXPECT_EQ(fetch(loop, of_size(1)).body, "1"); // leaves an idle connection
+  std::vector<std::future<http_result>> open;
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto grpc = of_size(1 << 20);
+    grpc.version = http_version::http2;
+    open.push_back(submit(loop, std::move(grpc)));
+    for (std::size_t more = 0; more < 4; ++more)
+      open.push_back(submit(loop, of_size((4 << 20) + more)));
+  }
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    auto result = wait(std::move(open[i]));
+    EXPECT_EQ(result.failure, http_failure::none) << result.error;
+    EXPECT_EQ(result.body, std::to_string(i % 5 == 0 ? 1 << 20 : (4 << 20) + i % 5 - 1));
+  }
+}
+
 TEST(http_loop, a_post_without_body_has_content_length_zero_and_delete_has_none) {
   scripted_server server{[](const scripted_request&) { return scripted_response::json("{}"); }};
   http_loop loop;
@@ -100,6 +135,43 @@ TEST(http_loop, streams_pieces_as_they_arrive) {
   EXPECT_TRUE(result.ok());
   EXPECT_EQ(all, "onetwo");
   EXPECT_EQ(result.body, "");
+}
+
+TEST(http_loop, a_receiver_that_takes_nothing_makes_the_server_wait_and_loses_nothing) {
+  std::string text(std::size_t{1} << 20, 'x');
+  scripted_server server{[&](const scripted_request&) {
+    scripted_response response;
+    response.chunks = {text};
+    return response;
+  }};
+  http_loop loop;
+  std::atomic<bool> takes{false};
+  std::promise<void> refused_for_long;
+  std::optional<std::chrono::steady_clock::time_point> first_asked;
+  bool told = false;
+  std::size_t got = 0;
+  auto request = get(server.url());
+  constexpr auto idle = 1s; // it is not the server that is silent
+  request.idle_timeout = idle;
+  request.may_read = [&] {
+    auto now = std::chrono::steady_clock::now();
+    if (!first_asked)
+      first_asked = now;
+    if (!takes && !told && now - *first_asked > 2 * idle) {
+      told = true;
+      refused_for_long.set_value();
+    }
+    return takes.load();
+  };
+  request.on_data = [&](std::string_view piece) {
+    EXPECT_TRUE(takes);
+    got += piece.size();
+  };
+  auto done = submit(loop, std::move(request));
+  wait(refused_for_long.get_future());
+  takes = true;
+  EXPECT_TRUE(wait(std::move(done)).ok());
+  EXPECT_EQ(got, text.size());
 }
 
 TEST(http_loop, accepts_gzip) {
@@ -293,6 +365,8 @@ TEST(retry_after, reads_seconds_and_dates) {
   EXPECT_EQ(parse_retry_after("0", now), 0s);
   EXPECT_EQ(parse_retry_after("Tue, 14 Nov 2023 22:13:50 GMT", now), 30s);
   EXPECT_EQ(parse_retry_after("Tue, 14 Nov 2023 22:00:00 GMT", now), 0s);
+  EXPECT_EQ(parse_retry_after("Sat, 21 Nov 8532 08:06:38 GMT", now),
+            4294967295s); // beyond nanoseconds in 64 bits
   EXPECT_EQ(parse_retry_after("soon", now), std::nullopt);
   EXPECT_EQ(parse_retry_after("-3", now), std::nullopt);
   EXPECT_EQ(parse_retry_after("", now), std::nullopt);

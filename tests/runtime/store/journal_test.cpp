@@ -38,6 +38,15 @@ protected:
     return out;
   }
 
+  /// Returns null when it cannot be read.
+  completed_trace_ptr read(journal& from, std::uint64_t number) {
+    std::promise<completed_trace_ptr> answer;
+    from.read({"uid-1", number}, [&](result<completed_trace_ptr> found) {
+      answer.set_value(found ? std::move(*found) : nullptr);
+    });
+    return answer.get_future().get();
+  }
+
   void set_byte(const std::string& path, std::size_t at, char value) {
     std::fstream out{path, std::ios::in | std::ios::out | std::ios::binary};
     out.seekp(static_cast<std::streamoff>(at));
@@ -281,6 +290,90 @@ TEST_F(store_journal, bounds_what_waits_in_memory_and_tells_the_gap) {
   for (const auto& fact : again.observations)
     EXPECT_EQ(fact->relisted, seen.insert(fact->object.name).second) << fact->object.name;
   EXPECT_TRUE(again.positions.empty());
+}
+
+TEST_F(store_journal, lets_go_of_what_the_file_has_and_reads_it_back) {
+  auto log = open();
+  log->put(waiting("uid-1", 1, 7));
+  log->flush();
+  EXPECT_EQ(log->let_go({"uid-1", 1}), keeping::kept);
+  EXPECT_EQ(log->let_go({"uid-1", 2}), keeping::not_yet);
+  EXPECT_EQ(encode(*read(*log, 1)), encode(tc::test::random_trace(7)));
+  log->acknowledged({"uid-1", 1});
+  log->flush();
+  EXPECT_EQ(read(*log, 1), nullptr);
+}
+
+TEST_F(store_journal, lets_go_of_nothing_that_cannot_be_written) {
+  auto with = options();
+  with.database.limit_bytes = 400'000;
+  auto log = open(with);
+  std::uint64_t number = 0;
+  while (log->books().problem.empty()) {
+    ++number;
+    log->put(waiting("uid-1", number, number));
+    log->flush();
+  }
+  EXPECT_EQ(log->let_go({"uid-1", number}), keeping::failing);
+  EXPECT_EQ(log->let_go({"uid-1", 1}), keeping::kept);
+  EXPECT_NE(read(*log, 1), nullptr) << "reading goes on while writing fails";
+}
+
+TEST_F(store_journal, tells_what_it_finds_one_by_one_and_keeps_it_in_the_file) {
+  {
+    auto log = open();
+    for (std::uint64_t number = 1; number <= 50; ++number)
+      log->put(waiting("uid-1", number, number));
+  }
+  std::size_t told = 0;
+  found_trace = [&](const waiting_trace& each) {
+    ++told;
+    EXPECT_EQ(encode(*each.trace), encode(tc::test::random_trace(each.key.number)));
+  };
+  auto log = open();
+  EXPECT_EQ(told, 50U);
+  EXPECT_TRUE(log->take_contents().traces.empty());
+  EXPECT_EQ(encode(*read(*log, 33)), encode(tc::test::random_trace(33)));
+  EXPECT_EQ(log->let_go({"uid-1", 33}), keeping::kept);
+}
+
+TEST_F(store_journal, takes_what_only_a_removed_file_had_over_to_the_next) {
+  auto log = open();
+  for (std::uint64_t number = 1; number <= 20; ++number)
+    log->put(waiting("uid-1", number, number));
+  log->flush();
+  for (std::uint64_t number = 1; number <= 10; ++number)
+    EXPECT_EQ(log->let_go({"uid-1", number}), keeping::kept);
+  fs::remove_all(options().path);
+  log->add({state_of("apps", 2, noon)});
+  log->flush();
+  auto again = open(crash_image())->take_contents();
+  ASSERT_EQ(again.traces.size(), 20U);
+  for (const auto& each : again.traces)
+    EXPECT_EQ(encode(*each.trace), encode(tc::test::random_trace(each.key.number)));
+  EXPECT_EQ(encode(*read(*log, 3)), encode(tc::test::random_trace(3)));
+}
+
+TEST_F(store_journal, takes_what_only_a_damaged_file_had_over_to_the_next) {
+  {
+    auto log = open();
+    for (std::uint64_t version = 1; version < 400; ++version)
+      log->add({state_of("apps", version, noon)});
+    for (std::uint64_t number = 1; number <= 20; ++number)
+      log->put(waiting("uid-1", number, number));
+  }
+  for (std::size_t page = 12; page < 20; ++page)
+    set_byte(file(), page * 4096 + 4000, '\x5a');
+  std::set<std::uint64_t> told;
+  found_trace = [&](const waiting_trace& each) { told.insert(each.key.number); };
+  auto log = open();
+  EXPECT_EQ(damages.size(), 1U);
+  EXPECT_EQ(told.size(), 20U);
+  for (std::uint64_t number = 1; number <= 20; ++number) {
+    auto found = read(*log, number);
+    ASSERT_NE(found, nullptr) << number;
+    EXPECT_EQ(encode(*found), encode(tc::test::random_trace(number)));
+  }
 }
 
 TEST_F(store_journal, begins_anew_when_somebody_removes_the_folder) {

@@ -66,6 +66,7 @@ protected:
       std::lock_guard guard{mutex};
       damages.push_back(aside + ": " + problem);
     };
+    outside.found_trace = found_trace;
     return store::journal::open(with, std::move(outside));
   }
 
@@ -79,6 +80,7 @@ protected:
   std::string file() const { return options().path + "/store.db"; }
 
   testing::temporary_folder folder;
+  std::function<void(const store::waiting_trace&)> found_trace;
   std::mutex mutex;
   std::vector<std::string> states;
   std::vector<std::string> damages;

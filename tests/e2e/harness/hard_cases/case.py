@@ -53,7 +53,7 @@ class Case:
         try:
             until(f"the changes of {self.name} to settle and to be exported", settled, 60, 0.3, [self.world.subject.child])
         finally:
-            self.recorder.terminate(grace=15)
+            self.recorder.terminate(grace=60)
             self._write()
 
     def _write(self):
@@ -88,6 +88,11 @@ class Case:
         content = self.world.source.fill_bucket(self.namespace, name, files)
         self.did(f"new content {content.sha[:8]} in bucket {name}")
         return content
+
+    def add_chart(self, version):
+        """A version of the chart of these cases comes into every HelmRepository."""
+        self.world.source.add_chart(objects.CHART, version, objects.TEMPLATES, objects.VALUES)
+        self.did(f"chart version {version} appears in the repository")
 
     def push_by_automation(self, automation, files, message, fetched_first, name="demo"):
         commit = self.world.source.commit_by_automation(self.namespace, automation, name, files, message, fetched_first)

@@ -144,3 +144,31 @@ def controller_killed(case):
     case.did("helm-controller is started again")
     case.await_release("web", "UpgradeSucceeded", seconds=120)
     case.change(second, SOURCE, [_applied(case), {**case.run(*WEB, RELEASES), "interruptedAttempts": 1}], {"web": WEB})
+
+
+def _await_no_chart(case):
+    """Waits until the chart's newest spec has failed, and its release waits for it."""
+    case.await_object("HelmChart", f"{case.namespace}-web", lambda o: condition(o, "FetchFailed").get("observedGeneration") == o["metadata"]["generation"],
+                      "to have failed")
+    case.await_object("HelmRelease", "web", lambda o: condition(o, "Ready").get("reason") == "SourceNotReady"
+                      and condition(o, "Ready").get("observedGeneration") == o["metadata"]["generation"], "to wait for its chart")
+    case.second_passes()
+
+
+def chart_missing(case):
+    """Commits that ask for chart versions which the repository does not have: one gets it later, the other is given up for the next commit."""
+    chart = {"chart": objects.CHART, "version": "0.1.0", "interval": "1h", "sourceRef": {"kind": "HelmRepository", "name": "charts"}}
+    first = _start(case, _release_files(case, {"version": "1"}), "feat: first version")
+    case.await_release("web", "InstallSucceeded")
+    case.change(first, SOURCE, [_applied(case), case.run(*WEB, RELEASES, phases=["helm install"])], {"web": WEB})
+    early = case.push(_release_files(case, {"version": "2"}, chart={**chart, "version": "0.2.0"}), "feat: a version that is not there yet")
+    _await_no_chart(case)
+    case.add_chart("0.2.0")
+    case.await_release("web", "UpgradeSucceeded")
+    case.change(early, SOURCE, [_applied(case), case.run(*WEB, RELEASES, phases=["helm upgrade"])], {"web": WEB})
+    never = case.push(_release_files(case, {"version": "3"}, chart={**chart, "version": "0.9.0"}), "feat: a version that never comes")
+    _await_no_chart(case)
+    case.change(never, SOURCE, [_applied(case)], status="failed")
+    back = case.push(_release_files(case, {"version": "4"}, chart={**chart, "version": "0.2.0"}), "fix: a version that is there")
+    case.await_release("web", "UpgradeSucceeded")
+    case.change(back, SOURCE, [_applied(case), case.run(*WEB, RELEASES, phases=["helm upgrade"])], {"web": WEB})

@@ -86,7 +86,7 @@ def flux_objects(timeout):
     """The source and the two Kustomizations: `app` waits for its workloads, `releases` applies the HelmRelease."""
     def kustomization(name, path, **more):
         return {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": {"name": name, "namespace": NAMESPACE},
-                "spec": {"interval": "1h", "retryInterval": "4s", "path": path, "prune": True,
+                "spec": {"interval": "1h", "retryInterval": "10s", "path": path, "prune": True,
                          "sourceRef": {"kind": "GitRepository", "name": "demo"}, **more}}
 
     return [

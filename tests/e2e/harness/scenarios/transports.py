@@ -18,6 +18,7 @@ from ..world import NAMESPACE
 from . import content
 from .checks import ERROR
 from .commits import may, push, settled
+from .dead_letters import dead_letters
 
 PROXY_USER, PROXY_PASSWORD = "proxied", "planted-proxy:p@ss/word"
 
@@ -90,6 +91,11 @@ def transports(world):
     tokens.append(collector.rotating_token)
 
     report.equal("nothing was dropped on any route", world.subject.metric("spans_dropped_total"), dropped)
+    refused = Route("refused", lambda trace_id: of_collector(world.collector.files["main"], trace_id),
+                    {"type": "otlp", "address": "https://127.0.0.1:" + str(collector.ports["http-basic"])},
+                    {"secretRef": {"username": BASIC_USER, "password": "wrong"}, "certSecretRef": routes[1].secrets["http-basic-certsecret"][1]})
+    dead_letters(world, refused, collector, lambda trace_id: of_collector(collector.files["letters"], trace_id))
+    routes.append(refused)
     report.check("the program was not started again", world.subject.child.pid == process and world.subject.child.alive(), process,
                  world.subject.child.pid)
     generation = world.admin.get("Provider", NAMESPACE, "flux-otel")["metadata"]["generation"]
@@ -184,7 +190,8 @@ def compare(world, routes, label, commit):
 def rotation(world, routes, collector):
     """The backend's token changes, then the Secret: the next request has the new one."""
     report = world.report
-    report.check("deploy/base lets the controller get a Secret, which is what a rotation needs", may(world, "get", "secrets", ""), "allowed", "denied")
+    report.check("deploy/base lets the controller get a Secret, which is what a rotation needs", may(world, "get", "secrets", ""),
+                        "allowed", "denied")
     for verb in ("list", "watch"):
         report.check(f"and not {verb} Secrets", not may(world, verb, "secrets", ""), "denied", "allowed")
     route = next(route for route in routes if route.name == "json-token")

@@ -1,0 +1,37 @@
+#pragma once
+
+// Looks at the resident set twice a second on a thread of its own, gives freed memory back to the system when
+// it grows, and tells the ledger. What follows from it is the ledger's and the trace actors' work.
+
+#include "actors/memory_ledger.hpp"
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace tc::runtime {
+
+/// To be called before threads begin. With a limit (bytes, 0 for none) they share two heaps: what is freed in
+/// a heap of its own is of no use to other threads. Under a storm half of the resident set was such room.
+void bound_heaps(std::size_t limit);
+
+class memory_watch {
+public:
+  /// Without a limit in the ledger it does nothing.
+  explicit memory_watch(std::shared_ptr<actors::memory_ledger> ledger);
+  ~memory_watch();
+  memory_watch(const memory_watch&) = delete;
+  memory_watch& operator=(const memory_watch&) = delete;
+
+private:
+  void look();
+
+  std::shared_ptr<actors::memory_ledger> ledger_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ending_ = false;
+  std::thread thread_; ///< last: it uses the rest
+};
+
+} // namespace tc::runtime
