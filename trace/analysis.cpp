@@ -402,8 +402,14 @@ std::size_t analysis::attempt_of_message(const observation& fact) const {
   auto index = around ? *around : no_attempt;
   if (message.count != 1 || message.combined || message.revision.empty() || fact.object.kind == "HelmRelease")
     return index;
-  if (index != no_attempt &&
-      (attempts[index].revision == message.revision || attempts[index].revision.empty()))
+  // An object may be back at a revision within a second: what was said before a run began is of the one
+  // before.
+  auto began_later = [&](const attempt& each) {
+    return fact.resource_version != 0 && each.first.live && fact.resource_version < each.first.version;
+  };
+  bool fits = index != no_attempt &&
+              (attempts[index].revision == message.revision || attempts[index].revision.empty());
+  if (fits && !began_later(attempts[index]))
     return index;
   // Several attempts in one second: the revision tells which.
   const auto& list = attempts_of.at(fact.object);
@@ -413,10 +419,10 @@ std::size_t analysis::attempt_of_message(const observation& fact) const {
   for (int tries = 0; tries < 8 && near != list.begin(); ++tries) {
     const auto& each = attempts[*--near];
     bool over = is_known(each.outcome_second) && each.outcome_second + std::chrono::seconds{1} < message.last;
-    if (each.revision == message.revision && !over)
+    if (each.revision == message.revision && !over && !began_later(each))
       return *near;
   }
-  return no_attempt;
+  return fits ? index : no_attempt; // of a run that is shown by a list alone, or of another etcd
 }
 
 namespace {

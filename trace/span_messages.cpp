@@ -50,6 +50,30 @@ bool is_of_its_time(const occurrence& content, timestamp at) {
   return std::chrono::abs(at - content.updated) <= std::chrono::seconds{2};
 }
 
+/// What tells best to which run a message belongs: for a post the Event that says the same, whose version
+/// stands in the order of the object's.
+class event_twins {
+public:
+  explicit event_twins(const std::vector<observation_ptr>& messages) {
+    if (std::none_of(messages.begin(), messages.end(),
+                     [](const auto& each) { return each->kind == observation_kind::post; }))
+      return;
+    for (const auto& each : messages)
+      if (each->kind == observation_kind::event && each->message->count == 1)
+        events_.try_emplace({each->message->last, each->message->text}, each.get());
+  }
+
+  const observation& of(const observation& fact) const {
+    if (fact.kind != observation_kind::post)
+      return fact;
+    auto found = events_.find({fact.message->last, fact.message->text});
+    return found == events_.end() ? fact : *found->second;
+  }
+
+private:
+  std::map<std::pair<timestamp, std::string_view>, const observation*> events_;
+};
+
 bool passes(const analysis& all, const observation& fact) {
   return !all.options.message_filter || all.options.message_filter(fact.message->text);
 }
@@ -62,10 +86,12 @@ std::map<std::size_t, std::vector<span_event>> messages_by_attempt(const analysi
   for (const auto& [object, list] : all.attempts_of) {
     if (of && !of->contains(object))
       continue;
-    for (const auto& fact : all.timelines.at(object).messages) {
+    const auto& messages = all.timelines.at(object).messages;
+    event_twins twins{messages};
+    for (const auto& fact : messages) {
       if (!passes(all, *fact))
         continue;
-      if (auto index = all.attempt_of_message(*fact); index != no_attempt)
+      if (auto index = all.attempt_of_message(twins.of(*fact)); index != no_attempt)
         result[index].push_back(event_of(*fact));
     }
   }

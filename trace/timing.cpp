@@ -101,17 +101,29 @@ bool may_finish(const message_fact& candidate, const attempt& of) {
   return !of.reported || finish_duration(candidate.text).value_or(duration{}) >= *of.reported;
 }
 
+/// The version of a finish's Event, also for the post that says the same; 0 where there is none.
+std::uint64_t version_of(const observation& finish, const std::vector<const observation*>& all) {
+  if (finish.resource_version != 0)
+    return finish.resource_version;
+  for (const auto* each : all)
+    if (each->resource_version != 0 && each->message->text == finish.message->text)
+      return each->resource_version;
+  return 0;
+}
+
 /// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history, else
-/// with the seconds of its conditions, and is none that an earlier attempt has: an object may come back to a
-/// revision within that second.
-bool closer(const observation& candidate, const observation& best, const attempt& of,
-            const std::set<std::string>& taken) {
+/// with the seconds of its conditions, and is none that another attempt has: an object may come back to a
+/// revision within that second. `next` is the attempt after it, or null; `all` are the finishes of that
+/// second.
+bool closer(const observation& candidate, const observation& best, const attempt& of, const attempt* next,
+            const std::vector<const observation*>& all, const std::set<std::string>& taken) {
   // An Event that was there before the attempt began is of one before it, though nothing else shows that any
-  // more.
+  // more; one that was written when the next had its outcome is of that.
   auto of_another = [&](const observation& each) {
-    bool earlier = of.decided.version > of.first.version && each.resource_version != 0 &&
-                   each.resource_version < of.first.version;
-    return earlier || taken.contains(each.message->text);
+    auto version = version_of(each, all);
+    bool earlier = of.decided.version > of.first.version && version != 0 && version < of.first.version;
+    bool later = next && next->decided.version != 0 && version > next->decided.version;
+    return earlier || later || taken.contains(each.message->text);
   };
   auto miss = [&](const message_fact& each) {
     auto lasted = finish_duration(each.text).value_or(duration{});
@@ -176,8 +188,9 @@ void time_attempts(analysis& all) {
         finishes[fact->message->last].push_back(fact.get());
     auto checks = told_checks(line);
     std::set<std::string> taken; // by what it measured, which an Event and a post have in common
-    for (auto index : list) {
-      auto& of = all.attempts[index];
+    for (auto place = list.begin(); place != list.end(); ++place) {
+      auto& of = all.attempts[*place];
+      const auto* next = std::next(place) == list.end() ? nullptr : &all.attempts[*std::next(place)];
       const observation* finish = nullptr;
       if (of.result == outcome::succeeded && is_known(of.outcome_second))
         for (auto second : {of.outcome_second, of.outcome_second + std::chrono::seconds{1}}) {
@@ -185,7 +198,8 @@ void time_attempts(analysis& all) {
           if (found == finishes.end())
             continue;
           for (const auto* each : found->second)
-            if (may_finish(*each->message, of) && (!finish || closer(*each, *finish, of, taken)))
+            if (may_finish(*each->message, of) &&
+                (!finish || closer(*each, *finish, of, next, found->second, taken)))
               finish = each;
         }
       if (finish)

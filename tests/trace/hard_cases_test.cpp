@@ -458,25 +458,42 @@ TEST(source, whose_new_commit_reverts_another_is_at_it_for_the_first_time) {
 }
 
 TEST(source, returned_within_a_second_has_a_run_with_a_finish_of_its_own) {
-  auto world = settled_cluster();
-  std::vector<timestamp> finished;
-  for (char commit : {'b', 'c', 'b'}) {
-    world.fetch(git, at(commit));
-    world.run(app, at(commit));
-    world.event(app, "ReconciliationSucceeded",
-                "Reconciliation finished in " + std::to_string(95 + finished.size()) +
-                    "ms, next run in 1h0m0s",
-                at(commit), 1, true);
-    finished.push_back(world.now);
-  }
-  ASSERT_EQ(finished.back() - finished.front() < 1s, true) << "all in a second, more or less";
-  std::vector<timestamp> ends;
-  for (const auto& trace : world.traces())
-    for (const auto& each : trace.spans)
-      if (each.text("flux.span.kind") == "run" && trace.change_key.starts_with(sha('b')))
-        ends.push_back(each.end);
-  std::sort(ends.begin(), ends.end());
-  EXPECT_THAT(ends, ElementsAre(finished.front(), finished.back()));
+  // The history says 90 ms: whichever finish is nearer to that, and also where posts say the same.
+  for (auto measured : {std::vector{95, 96, 97}, std::vector{97, 96, 95}})
+    for (bool posted : {false, true}) {
+      SCOPED_TRACE(std::to_string(measured.front()) + (posted ? " with posts" : ""));
+      auto world = settled_cluster();
+      std::vector<timestamp> finished;
+      std::vector<std::string> said;
+      for (char commit : {'b', 'c', 'b'}) {
+        world.fetch(git, at(commit));
+        world.run(app, at(commit));
+        said.push_back("Reconciliation finished in " + std::to_string(measured[finished.size()]) +
+                       "ms, next run in 1h0m0s");
+        world.event(app, "ReconciliationSucceeded", said.back(), at(commit), 1, true);
+        finished.push_back(world.now);
+        if (posted) {
+          auto post = std::make_shared<observation>(*world.facts.back());
+          post->kind = observation_kind::post;
+          post->resource_version = 0;
+          post->message->name.clear();
+          post->message->exact_first = {};
+          world.facts.push_back(std::move(post));
+        }
+      }
+      ASSERT_EQ(finished.back() - finished.front() < 1s, true) << "all in a second, more or less";
+      std::map<timestamp, std::vector<std::string>> runs; // by their ends
+      for (const auto& trace : world.traces())
+        for (const auto& each : trace.spans)
+          if (each.text("flux.span.kind") == "run" && trace.change_key.starts_with(sha('b')))
+            for (const auto& event : each.events)
+              runs[each.end].push_back(std::get<std::string>(event.attributes.front().value));
+      ASSERT_EQ(runs.size(), 2U);
+      EXPECT_EQ(runs.begin()->first, finished.front());
+      EXPECT_EQ(runs.rbegin()->first, finished.back());
+      EXPECT_THAT(runs.begin()->second, ElementsAre(said.front()));
+      EXPECT_THAT(runs.rbegin()->second, ElementsAre(said.back()));
+    }
 }
 
 TEST(source, that_follows_another_back_to_a_commit_shares_its_new_incarnation) {
