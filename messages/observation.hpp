@@ -106,8 +106,10 @@ struct object_state {
   timestamp
       edited_at; ///< when anything else last changed a field of its spec that is still so, whole seconds
   std::map<std::string, std::string> labels;
-  std::string requested_at;    ///< annotation reconcile.fluxcd.io/requestedAt
-  std::string last_handled_at; ///< status.lastHandledReconcileAt
+  std::string requested_at; ///< annotation reconcile.fluxcd.io/requestedAt: any text
+  timestamp requested_by; ///< who wrote that wrote last then (managedFields); the request is no later. Whole
+                          ///< seconds
+  std::string last_handled_at; ///< status.lastHandledReconcileAt: the requestedAt that was handled last
   bool suspended = false;
   std::optional<duration> interval;
   std::optional<duration> retry_interval;

@@ -122,10 +122,16 @@ bool may_be_a_repetition(const object_state& state, const std::map<timestamp, st
   for (const auto& [second, revisions] : ends)
     if (second >= since && second < run.recorded_second && revisions.contains(run.revision))
       return true;
-  // When it was asked is what flux and most others write. Of any other text nothing is known.
-  auto asked = parse_rfc3339(state.last_handled_at);
-  auto began = run.recorded_second + std::chrono::seconds{1} - run.reported.value_or(duration{});
-  return asked && *asked >= since && *asked < began;
+  if (state.last_handled_at.empty())
+    return false;
+  // When it was asked is what flux and most others write. Any other text may be as late as the API server
+  // has noted for it; of one that another request has taken the place of nothing is known.
+  if (auto asked = parse_rfc3339(state.last_handled_at)) {
+    auto began = run.recorded_second + std::chrono::seconds{1} - run.reported.value_or(duration{});
+    return *asked >= since && *asked < began;
+  }
+  return state.last_handled_at != state.requested_at || !is_known(state.requested_by) ||
+         state.requested_by >= since;
 }
 
 /// Whether the object is known to have been at other content before the source came back to this one: it

@@ -43,6 +43,12 @@ void read_metadata(const node& metadata, const object_id& self, object_state& ou
       [&](std::string_view key, const node& value) { out.labels.emplace(key, value.text()); });
   out.requested_at = metadata.at("annotations").at("reconcile.fluxcd.io/requestedAt").text();
   metadata.at("managedFields").for_each([&](const node& entry) {
+    if (entry.at("fieldsV1")
+            .at("f:metadata")
+            .at("f:annotations")
+            .at("f:reconcile.fluxcd.io/requestedAt")
+            .present())
+      out.requested_by = std::max(out.requested_by, entry.at("time").time());
     auto manager = entry.at("manager").text();
     bool applied = entry.at("operation").text() == "Apply" && !entry.at("subresource").present();
     // helm-controller also writes finalizers to HelmReleases, with Update

@@ -197,14 +197,14 @@ bool read(v1::WorkloadState& from, workload_state& to) {
 
 void write(const object_state& from, v1::ObjectState& to) {
   const auto& [generation_, observed_generation_, created_, deleted_, applied_at_, edited_at_, labels_,
-               requested_at_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_, conditions_,
-               artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_, chart_version_,
-               last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_, depends_on_,
-               values_from_, inventory_, owners_, last_attempted_revision_, last_applied_revision_,
-               last_applied_origin_revision_, applies_, waits_, helm_chart_, last_attempted_generation_,
-               last_attempted_revision_digest_, last_attempted_config_digest_, last_action_,
-               last_action_duration_, failures_, install_failures_, upgrade_failures_, releases_, workload_] =
-      from;
+               requested_at_, requested_by_, last_handled_at_, suspended_, interval_, retry_interval_,
+               timeout_, conditions_, artifact_, url_, ref_type_, ref_name_, observed_source_revision_,
+               chart_, chart_version_, last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_,
+               depends_on_, values_from_, inventory_, owners_, last_attempted_revision_,
+               last_applied_revision_, last_applied_origin_revision_, applies_, waits_, helm_chart_,
+               last_attempted_generation_, last_attempted_revision_digest_, last_attempted_config_digest_,
+               last_action_, last_action_duration_, failures_, install_failures_, upgrade_failures_,
+               releases_, workload_] = from;
   to.set_generation(generation_);
   to.set_observed_generation(observed_generation_);
   to.set_created(number(created_));
@@ -218,6 +218,7 @@ void write(const object_state& from, v1::ObjectState& to) {
     pair.set_value(value);
   }
   to.set_requested_at(requested_at_);
+  to.set_requested_by(number(requested_by_));
   to.set_last_handled_at(last_handled_at_);
   to.set_suspended(suspended_);
   if (interval_)
@@ -276,13 +277,13 @@ void write(const object_state& from, v1::ObjectState& to) {
 
 bool read(v1::ObjectState& from, object_state& to) {
   auto& [generation_, observed_generation_, created_, deleted_, applied_at_, edited_at_, labels_,
-         requested_at_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_, conditions_,
-         artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_, chart_version_,
-         last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_, depends_on_, values_from_,
-         inventory_, owners_, last_attempted_revision_, last_applied_revision_, last_applied_origin_revision_,
-         applies_, waits_, helm_chart_, last_attempted_generation_, last_attempted_revision_digest_,
-         last_attempted_config_digest_, last_action_, last_action_duration_, failures_, install_failures_,
-         upgrade_failures_, releases_, workload_] = to;
+         requested_at_, requested_by_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_,
+         conditions_, artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_,
+         chart_version_, last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_, depends_on_,
+         values_from_, inventory_, owners_, last_attempted_revision_, last_applied_revision_,
+         last_applied_origin_revision_, applies_, waits_, helm_chart_, last_attempted_generation_,
+         last_attempted_revision_digest_, last_attempted_config_digest_, last_action_, last_action_duration_,
+         failures_, install_failures_, upgrade_failures_, releases_, workload_] = to;
   generation_ = from.generation();
   observed_generation_ = from.observed_generation();
   created_ = time(from.created());
@@ -293,6 +294,7 @@ bool read(v1::ObjectState& from, object_state& to) {
   for (auto& each : *from.mutable_labels())
     labels_.emplace(std::move(*each.mutable_key()), std::move(*each.mutable_value()));
   requested_at_ = std::move(*from.mutable_requested_at());
+  requested_by_ = time(from.requested_by());
   last_handled_at_ = std::move(*from.mutable_last_handled_at());
   suspended_ = from.suspended();
   if (from.has_interval())

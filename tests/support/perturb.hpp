@@ -33,6 +33,7 @@ inline void for_each_second(observation& fact, const std::function<void(timestam
       visit(*state.deleted);
     visit(state.applied_at);
     visit(state.edited_at);
+    visit(state.requested_by);
     for (auto& each : state.conditions)
       visit(each.last_transition);
     if (state.artifact)

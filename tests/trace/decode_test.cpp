@@ -147,6 +147,25 @@ TEST(decode, the_second_of_an_apply_by_a_Flux_controller) {
   EXPECT_EQ(to_rfc3339(fact->state->edited_at), "2026-11-21T08:00:00Z");
 }
 
+TEST(decode, the_second_by_which_a_reconciliation_was_asked_for) {
+  auto read_with = [](const std::string& fields) {
+    return read(
+        R"({"apiVersion":"kustomize.toolkit.fluxcd.io/v1","kind":"Kustomization","metadata":{"name":"apps",
+        "resourceVersion":"1","annotations":{"reconcile.fluxcd.io/requestedAt":"20"},"managedFields":[)" +
+        fields + "]}}");
+  };
+  const std::string status =
+      R"({"manager":"gotk-kustomize-controller","operation":"Update","time":"2026-11-21T09:00:00Z","fieldsType":"FieldsV1",
+      "fieldsV1":{"f:status":{}},"subresource":"status"})";
+  auto asked = read_with(
+      status +
+      R"(,{"manager":"flux","operation":"Update","time":"2026-11-21T07:00:00Z","fieldsType":"FieldsV1",
+      "fieldsV1":{"f:metadata":{"f:annotations":{".":{},"f:reconcile.fluxcd.io/requestedAt":{}}}}})");
+  EXPECT_EQ(asked->state->requested_at, "20");
+  EXPECT_EQ(to_rfc3339(asked->state->requested_by), "2026-11-21T07:00:00Z");
+  EXPECT_FALSE(is_known(read_with(status)->state->requested_by));
+}
+
 TEST(decode, Events_with_stale_and_combined_ones) {
   auto fact = read(
       R"({"apiVersion":"v1","kind":"Event","metadata":{"name":"web.18ba05e5800c0080","namespace":"apps","resourceVersion":"7",

@@ -118,7 +118,7 @@ TEST_P(perturbed, by_a_part_of_a_second_is_the_same) {
 TEST_P(perturbed, without_managed_fields_invents_nothing) {
   auto other = test::changed(facts, [](observation& fact) {
     if (fact.state)
-      fact.state->applied_at = fact.state->edited_at = {};
+      fact.state->applied_at = fact.state->edited_at = fact.state->requested_by = {};
   });
   expect_unchanged(other);
 }

@@ -70,6 +70,27 @@ protected:
     run(fleet, 'b', manifests_of_b);
   }
 
+  /// Fleet makes the same manifests of a commit as of the one before.
+  void take_two_commits() {
+    for (char commit : {'0', 'a'}) {
+      world.fetch(git, at(commit));
+      world.run(fleet, at(commit), {}, "the same");
+      world.wait(5s);
+    }
+  }
+
+  /// Fleet reconciles commit a once more, because somebody had asked for it.
+  void run_asked_for(const std::string& token, timestamp noted) {
+    world.patch(fleet, [&](object_state& state) {
+      state.requested_at = token;
+      state.requested_by = noted;
+    });
+    world.wait(1500ms);
+    world.begin(fleet, at('a'));
+    world.state(fleet).last_handled_at = token;
+    world.succeed(fleet, at('a'), "the same");
+  }
+
   std::vector<completed_trace> from_there(std::size_t point) const {
     return test::at_end(test::seen_after_restart(world.facts, point));
   }
@@ -163,19 +184,44 @@ TEST_F(recall_runs, that_a_record_counts_first_are_of_no_content_where_nothing_t
 }
 
 TEST_F(recall_runs, asked_for_are_not_the_first_at_their_revision) {
+  take_two_commits();
+  world.wait(10s);
+  run_asked_for(to_rfc3339(world.now), world.second());
+  auto traces = from_there(world.facts.size());
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), fleet), IsEmpty());
+  expect_parts_of_the_whole();
+}
+
+TEST_F(recall_runs, asked_for_by_a_text_that_is_no_time_are_known_by_when_it_was_written) {
+  take_two_commits();
+  world.wait(10s);
+  run_asked_for("again, please", world.second());
+  auto traces = from_there(world.facts.size());
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), fleet), IsEmpty());
+  expect_parts_of_the_whole();
+}
+
+TEST_F(recall_runs, asked_for_nobody_knows_when_may_be_repetitions) {
+  take_two_commits();
+  world.wait(10s);
+  run_asked_for("again, please", {});
+  auto traces = from_there(world.facts.size());
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), fleet), IsEmpty());
+  expect_parts_of_the_whole();
+}
+
+TEST_F(recall_runs, are_the_first_at_their_revision_though_a_reconciliation_was_asked_for_before_it) {
   world.fetch(git, at('0'));
+  world.run(fleet, at('0'), {}, "the same");
+  world.wait(5s);
+  world.state(fleet).requested_at = world.state(fleet).last_handled_at = "again, please";
+  world.state(fleet).requested_by = world.second();
   world.run(fleet, at('0'), {}, "the same");
   world.wait(5s);
   world.fetch(git, at('a'));
   world.run(fleet, at('a'), {}, "the same");
-  world.wait(10s);
-  auto asked = to_rfc3339(world.now);
-  world.wait(1500ms);
-  world.begin(fleet, at('a'));
-  world.state(fleet).last_handled_at = asked;
-  world.succeed(fleet, at('a'), "the same");
   auto traces = from_there(world.facts.size());
-  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), fleet), IsEmpty());
+  EXPECT_THAT(reading_traces{traces}.runs(sha('a'), fleet), ElementsAre("succeeded"));
   expect_parts_of_the_whole();
 }
 

@@ -116,16 +116,7 @@ TEST_P(restart, invents_nothing_and_moves_nothing) {
 
 INSTANTIATE_TEST_SUITE_P(recordings, restart, testing::ValuesIn(test::all_recordings()),
                          test::recording_name);
-/// Known open: a Kustomization was asked to reconcile again by an annotation whose value is no time, so that
-/// the list does not tell that its last reconciliation was that one (docs/attribution.md, known limits).
-std::vector<const char*> judged_walks() {
-  auto result = test::walks();
-  for (const std::string open : {"walk-1", "walk-18"})
-    std::erase_if(result, [&](const char* each) { return each == "walks/" + open; });
-  return result;
-}
-
-INSTANTIATE_TEST_SUITE_P(walks, restart, testing::ValuesIn(judged_walks()), test::recording_name);
+INSTANTIATE_TEST_SUITE_P(walks, restart, testing::ValuesIn(test::walks()), test::recording_name);
 
 } // namespace
 } // namespace tc::trace

@@ -171,18 +171,18 @@ void fill(workload_state& value, source& from) {
 
 void fill(object_state& value, source& from) {
   auto& [generation_, observed_generation_, created_, deleted_, applied_at_, edited_at_, labels_,
-         requested_at_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_, conditions_,
-         artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_, chart_version_,
-         last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_, depends_on_, values_from_,
-         inventory_, owners_, last_attempted_revision_, last_applied_revision_, last_applied_origin_revision_,
-         applies_, waits_, helm_chart_, last_attempted_generation_, last_attempted_revision_digest_,
-         last_attempted_config_digest_, last_action_, last_action_duration_, failures_, install_failures_,
-         upgrade_failures_, releases_, workload_] = value;
+         requested_at_, requested_by_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_,
+         conditions_, artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_,
+         chart_version_, last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_, depends_on_,
+         values_from_, inventory_, owners_, last_attempted_revision_, last_applied_revision_,
+         last_applied_origin_revision_, applies_, waits_, helm_chart_, last_attempted_generation_,
+         last_attempted_revision_digest_, last_attempted_config_digest_, last_action_, last_action_duration_,
+         failures_, install_failures_, upgrade_failures_, releases_, workload_] = value;
   fill_each(from, generation_, observed_generation_, created_, deleted_, applied_at_, edited_at_, labels_,
-            requested_at_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_, conditions_,
-            artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_, chart_version_,
-            last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_, depends_on_, values_from_,
-            inventory_, owners_, last_attempted_revision_, last_applied_revision_,
+            requested_at_, requested_by_, last_handled_at_, suspended_, interval_, retry_interval_, timeout_,
+            conditions_, artifact_, url_, ref_type_, ref_name_, observed_source_revision_, chart_,
+            chart_version_, last_push_commit_, last_push_time_, source_ref_, chart_ref_, sources_,
+            depends_on_, values_from_, inventory_, owners_, last_attempted_revision_, last_applied_revision_,
             last_applied_origin_revision_, applies_, waits_, helm_chart_, last_attempted_generation_,
             last_attempted_revision_digest_, last_attempted_config_digest_, last_action_,
             last_action_duration_, failures_, install_failures_, upgrade_failures_, releases_, workload_);
