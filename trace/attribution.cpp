@@ -4,6 +4,7 @@
 
 #include "trace/analysis.hpp"
 #include "trace/change_activity.hpp"
+#include "trace/earlier_stays.hpp"
 #include "trace/revision.hpp"
 
 #include <algorithm>
@@ -373,9 +374,16 @@ private:
     }
     if (!run.source)
       return;
+    bool before_return = false;
     auto content = content_at(*run.source, run, [&](const occurrence& each) {
-      return run.revision.empty() || each.has_revision(run.revision);
+      if (!run.revision.empty() && !each.has_revision(run.revision))
+        return false;
+      bool of_earlier = began_before_return(run, each);
+      before_return = before_return || of_earlier;
+      return !of_earlier;
     });
+    if (!content && before_return)
+      return;                              // nothing tells of which stay
     if (run.revision.empty() && content) { // it failed before it named one
       auto now = content_at(*run.source, run, [](const occurrence&) { return true; });
       content = now;

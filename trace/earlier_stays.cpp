@@ -75,4 +75,12 @@ bool left_and_returned(const std::vector<sighting>& of_source, const occurrence&
          });
 }
 
+bool began_before_return(const attempt& run, const occurrence& content) {
+  if (run.first.live || content.change == content.key)
+    return false;
+  if (content.begin.live)
+    return run.first.version < content.begin.version;
+  return start_second_of(run) + std::chrono::seconds{1} <= content.updated;
+}
+
 } // namespace tc::trace

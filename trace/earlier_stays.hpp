@@ -38,4 +38,8 @@ void note_sightings(const object_id& object, const timeline& line, sightings_by_
 /// stay.
 bool left_and_returned(const std::vector<sighting>& of_source, const occurrence& content);
 
+/// Returns whether the attempt, which a list shows, began before its source came back to this content: it
+/// took an earlier stay of it.
+bool began_before_return(const attempt& run, const occurrence& content);
+
 } // namespace tc::trace

@@ -50,6 +50,21 @@ public:
     return result;
   }
 
+  /// Returns the second in which a source left a content, the last time that it came back to it before
+  /// `since`; the epoch where nothing tells.
+  timestamp left_before(const object_id& source, const std::string& key, timestamp since) {
+    timestamp result;
+    for (bool there = false; const auto& each : of(source)) {
+      auto second = std::chrono::floor<std::chrono::seconds>(each.at);
+      if (second >= since)
+        break;
+      if (there && each.key != key)
+        result = second;
+      there = each.key == key;
+    }
+    return result;
+  }
+
 private:
   const std::vector<noted_content>& of(const object_id& source) {
     auto [known, added] = read_.try_emplace(source);
@@ -115,6 +130,22 @@ bool is_first_of_its_record(const object_state& state, const std::map<timestamp,
   return older;
 }
 
+/// Whether the object's own Events tell of every reconciliation that its record counts before the last one,
+/// each at another revision or before that second.
+bool all_before_are_told(const object_state& state, const std::map<timestamp, std::set<std::string>>& ends,
+                         const attempt& run, timestamp since) {
+  for (const auto& other : state.applies)
+    if (other.last_reconciled >= run.first_recorded &&
+        (other.digest != run.digest || other.last_status != run.reason))
+      return false; // of which record an Event tells is not known
+  std::int64_t told = 0;
+  for (auto here = ends.lower_bound(run.first_recorded);
+       here != ends.end() && here->first <= run.recorded_second; ++here)
+    for (const auto& revision : here->second)
+      told += revision != run.revision || here->first < since ? 1 : 0;
+  return told >= run.recorded_total - 1;
+}
+
 /// Whether something else than new content may have made the last reconciliation that a record counts: a
 /// request; or it had been at the revision before, as its own Events tell.
 bool may_be_a_repetition(const object_state& state, const std::map<timestamp, std::set<std::string>>& ends,
@@ -122,7 +153,7 @@ bool may_be_a_repetition(const object_state& state, const std::map<timestamp, st
   for (const auto& [second, revisions] : ends)
     if (second >= since && second < run.recorded_second && revisions.contains(run.revision))
       return true;
-  if (state.last_handled_at.empty())
+  if (state.last_handled_at.empty() || all_before_are_told(state, ends, run, since))
     return false;
   // When it was asked is what flux and most others write. Any other text may be as late as the API server
   // has noted for it; of one that another request has taken the place of nothing is known.
@@ -134,14 +165,14 @@ bool may_be_a_repetition(const object_state& state, const std::map<timestamp, st
          state.requested_by >= since;
 }
 
-/// Whether the object is known to have been at other content before the source came back to this one: it
-/// would have nothing to take otherwise.
+/// Whether the object is known to have been at other content, since `left`, before the source came back to
+/// this one: it would have nothing to take otherwise.
 bool was_elsewhere(const object_state& state, const std::map<timestamp, std::set<std::string>>& ends,
-                   const attempt& run, timestamp since) {
-  timestamp there; // last, before that
+                   const attempt& run, timestamp since, timestamp left = {}) {
+  timestamp there = left; // last, before that
   for (const auto& [second, revisions] : ends)
     if (second < since && revisions.contains(run.revision))
-      there = second;
+      there = std::max(there, second);
   auto away = [&](timestamp second) { return second >= there && second <= run.recorded_second; };
   return std::any_of(
              ends.begin(), ends.end(),
@@ -166,21 +197,29 @@ bool recall(const analysis& all, told_contents& told, attempt& run) {
   if (!content && !is_commit(source, key, run.origin_revision))
     return false;
   auto ends = told_ends(line, run);
-  auto stays = content ? std::vector<noted_content>{} : told.stays(source, key);
+  auto began = run.recorded_second - run.reported.value_or(duration{});
+  bool of_earlier =
+      content && content->change != content->key && began + std::chrono::seconds{1} <= content->updated;
+  auto stays = content && !of_earlier ? std::vector<noted_content>{} : told.stays(source, key);
+  if (of_earlier) {
+    std::erase_if(stays, [&](const noted_content& each) { return each.at >= content->updated; });
+    content = nullptr;
+    if (stays.empty())
+      return false;
+  }
   if (!content && stays.empty()) {
     run.changed = true;
     return is_first_of_its_record(state, ends, run);
   }
   auto since = content ? content->updated : std::chrono::floor<std::chrono::seconds>(stays.back().at);
-  auto began = run.recorded_second - run.reported.value_or(duration{});
   if (!content && (since > run.recorded_second || (stays.size() > 1 && since > began)))
     return false; // perhaps of an earlier stay
   if (!content && state.created > since)
     return false; // the change may have settled by then
   bool returned = content ? content->change != content->key : stays.size() > 1;
-  if (content && returned && run.recorded_second < since)
-    return false; // of an earlier stay
-  if (returned && !was_elsewhere(state, ends, run, since))
+  // Of several that a record counts one may have begun at an earlier stay, and taken the content then.
+  auto left = run.recorded_total > 1 ? told.left_before(source, key, since) : timestamp{};
+  if (returned && !was_elsewhere(state, ends, run, since, left))
     return false;
   if (run.first_recorded >= since) {
     for (const auto& other : state.applies)
@@ -213,16 +252,24 @@ constexpr auto stored_before_told = std::chrono::milliseconds{100};
 /// Sources that have gone on had what is known to have been taken of them, as their own Events tell: of
 /// several at one commit, which had it first decides where the trace begins.
 void recall_contents(analysis& all, told_contents& told) {
-  std::set<std::string> known;
-  for (const auto& each : all.contents)
-    known.insert(each.key);
+  std::map<std::string, std::vector<std::size_t>> known;
+  for (std::size_t index = 0; index < all.contents.size(); ++index)
+    known[all.contents[index].key].push_back(index);
+  auto is_known_to = [&](const attempt& run, const std::string& key) {
+    auto found = known.find(key);
+    return found != known.end() &&
+           std::any_of(found->second.begin(), found->second.end(), [&](std::size_t index) {
+             const auto& each = all.contents[index];
+             return each.begin.version <= run.last.version && !began_before_return(run, each);
+           });
+  };
   std::set<std::string> taken;
   for (const auto& run : all.attempts)
     if (run.moved && !run.revision.empty() && run.object.kind != "HelmRelease" &&
         all.find(run.object)->states.front()->initial)
       if (const auto& source = all.find(run.object)->at(run.last.version)->state->source_ref)
         if (auto key = change_key_of(*source, run.revision, run.origin_revision);
-            !known.contains(key) && is_commit(*source, key, run.origin_revision))
+            !is_known_to(run, key) && is_commit(*source, key, run.origin_revision))
           taken.insert(std::move(key));
   if (taken.empty())
     return;
@@ -230,8 +277,18 @@ void recall_contents(analysis& all, told_contents& told) {
     if (!is_source_kind(source.kind) || line.states.empty() || !line.states.front()->initial)
       continue;
     std::vector<std::size_t> recalled;
+    auto is_there = [&](const std::string& key, timestamp second) {
+      auto same = known.find(key);
+      return same != known.end() &&
+             std::any_of(same->second.begin(), same->second.end(), [&](std::size_t index) {
+               const auto& each = all.contents[index];
+               return each.source == source && each.updated <= second + std::chrono::seconds{1};
+             });
+    };
     for (const auto& key : taken)
       for (bool first = true; const auto& stay : told.stays(source, key)) {
+        if (is_there(key, std::chrono::floor<std::chrono::seconds>(stay.at)))
+          break;
         occurrence made;
         made.source = source;
         made.key = made.change = key;

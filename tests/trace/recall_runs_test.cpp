@@ -225,6 +225,25 @@ TEST_F(recall_runs, are_the_first_at_their_revision_though_a_reconciliation_was_
   expect_parts_of_the_whole();
 }
 
+TEST_F(recall_runs, asked_for_are_the_first_at_their_revision_where_Events_tell_of_all_before) {
+  for (char commit : {'0', 'a'}) {
+    fetch(commit);
+    run(fleet, commit, "the same");
+    world.wait(5s);
+  }
+  fetch('b');
+  world.patch(fleet, [&](object_state& state) {
+    state.requested_at = "again, please";
+    state.requested_by = world.second();
+  });
+  world.begin(fleet, at('b'));
+  world.state(fleet).last_handled_at = "again, please";
+  finish(fleet, 'b', "the same");
+  auto traces = from_there(world.facts.size());
+  EXPECT_THAT(reading_traces{traces}.runs(sha('b'), fleet), ElementsAre("succeeded"));
+  expect_parts_of_the_whole();
+}
+
 TEST_F(recall_runs, that_their_own_Events_tell_of_before_are_not_the_first_at_their_revision) {
   fetch('0');
   run(fleet, '0', "the same");
@@ -294,6 +313,77 @@ TEST_F(recall_runs, under_way_at_a_return_are_told_from_the_first_by_what_the_so
   EXPECT_TRUE(std::any_of(traces.begin(), traces.end(), [](const completed_trace& each) {
     return each.change_key.starts_with(sha('a') + '@');
   }));
+  expect_parts_of_the_whole();
+}
+
+TEST_F(recall_runs, that_began_before_a_return_are_of_the_stay_before_it) {
+  fetch('0');
+  run(fleet, '0', "those of 0");
+  world.wait(5s);
+  fetch('a');
+  world.begin(fleet, at('a'));
+  for (char commit : {'b', 'a'}) { // while it is at work
+    world.wait(2s);
+    fetch(commit);
+  }
+  world.wait(2s);
+  auto under_way = world.facts.size();
+  world.measured = 6s;
+  finish(fleet, 'a', "those of a");
+  for (auto restarted : {under_way, world.facts.size()}) {
+    auto traces = from_there(restarted);
+    EXPECT_THAT(reading_traces{traces}.runs(sha('a'), fleet), ElementsAre("succeeded"));
+    for (const auto& each : traces)
+      EXPECT_FALSE(each.change_key.starts_with(sha('a') + '@'));
+  }
+  expect_parts_of_the_whole();
+}
+
+TEST_F(recall_runs, that_began_before_a_return_are_of_no_stay_where_nothing_tells_of_it) {
+  world.fetch(git, at('0'));
+  run(fleet, '0', "those of 0");
+  world.wait(5s);
+  world.fetch(git, at('a'));
+  world.begin(fleet, at('a'));
+  for (char commit : {'b', 'a'}) {
+    world.wait(2s);
+    world.fetch(git, at(commit));
+  }
+  world.wait(2s);
+  world.measured = 6s;
+  finish(fleet, 'a', "those of a");
+  expect_parts_of_the_whole();
+}
+
+TEST_F(recall_runs, that_a_record_counts_first_may_have_begun_before_a_return) {
+  fetch('0');
+  run(fleet, '0', "those of 0");
+  world.wait(5s);
+  fetch('a');
+  world.begin(fleet, at('a'));
+  for (char commit : {'b', 'a'}) {
+    world.wait(2s);
+    fetch(commit);
+  }
+  world.wait(2s);
+  world.measured = 6s;
+  finish(fleet, 'a', "those of a");
+  world.measured = 90ms;
+  run(fleet, 'a', "those of a"); // what it would have taken is what it has
+  expect_parts_of_the_whole();
+}
+
+TEST_F(recall_runs, at_a_return_are_of_that_one_though_their_source_left_and_came_back_once_more) {
+  for (char commit : {'a', 'b', 'a', 'c'}) {
+    fetch(commit);
+    run(fleet, commit, std::string{"those of "} + commit);
+    world.wait(5500ms);
+  }
+  auto restarted = world.facts.size();
+  fetch('a');
+  run(fleet, 'a', "those of a");
+  auto traces = from_there(restarted);
+  EXPECT_EQ(reading_traces{traces}.trace(sha('a')), nullptr) << "that is the first";
   expect_parts_of_the_whole();
 }
 

@@ -326,6 +326,7 @@ class StandInSource:
                     "observedGeneration": generation}
 
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        artifact = self._artifact(digest, path, revision, data)  # stored, then told of, then in the status, as source-controller
         building = "building artifact: " + outdated
         first = [entry("Reconciling", "True", "Progressing", building), entry("Ready", "Unknown", "Progressing", building)]
         if current.get("status", {}).get("artifact"):
@@ -334,7 +335,6 @@ class StandInSource:
         if current.get("status", {}).get("artifact", {}).get("digest") != digest:  # as source-controller: never for the same bytes
             self._event(current, event_reason, event_message, {"source.toolkit.fluxcd.io/digest": digest, "source.toolkit.fluxcd.io/revision": revision})
         done = [entry("Ready", "True", ready_reason, stored), entry("ArtifactInStorage", "True", ready_reason, stored)]
-        artifact = self._artifact(digest, path, revision, data)
         stored_before = current.get("status", {}).get("artifact", {})
         if (stored_before.get("revision"), stored_before.get("digest")) == (revision, digest):
             artifact = stored_before  # as source-controller: what is stored already is up to date
