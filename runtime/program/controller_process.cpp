@@ -60,6 +60,9 @@ constexpr auto batch_wait = std::chrono::milliseconds{10};
 /// How long watches that go on from a data directory may take to tell what was missed, before anything that
 /// looks quiet is judged. What comes later is not lost: it is an addition.
 constexpr auto catching_up = std::chrono::milliseconds{500};
+/// How long a data directory may take to write what the first lists showed before the process counts as ready
+/// without: a disk that hangs is no reason to be of no use.
+constexpr auto longest_first_write = std::chrono::seconds{10};
 
 /// How long the end may take until the lease is given back; else it runs out.
 constexpr auto giving_back = std::chrono::seconds{2};
@@ -153,6 +156,7 @@ struct controller_process::impl {
   void play_in();
   void start_to_account();
   void all_listed();
+  void become_ready(const std::string& without);
   void start_watching();
   tl::expected<void, std::string> stand_for_election(const std::string& context_namespace);
   /// Whether this process may send and write now. Thread-safe.
@@ -236,6 +240,7 @@ struct controller_process::impl {
   std::array<outdated, 2> outdated_spans{
       {{"later_evidence", &trace_books::spans_late}, {"forgotten_evidence", &trace_books::spans_faded}}};
   liveness life{std::chrono::steady_clock::now()};
+  std::atomic<bool> is_ready{false};
   bool ending = false;
   bool patience_told = false; ///< on the loop's thread
 };
@@ -598,10 +603,12 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
       writer.use_trace_resource(resource);
   };
   out.synced = [this](const std::string& without) {
-    if (without.empty())
-      log.info("the first lists are complete");
-    else
-      log.error("going on without kinds that cannot be listed", {{"kinds", without}});
+    if (durable) {
+      durable->when_written([this, without] { loop.post([this, without] { become_ready(without); }); });
+      loop.after(longest_first_write, [this, without] { become_ready(without); });
+    } else {
+      become_ready(without);
+    }
     // A watch that goes on tells what was missed in its own time.
     if (!goes_on)
       all_listed();
@@ -617,6 +624,17 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
   };
   return std::make_unique<cluster_feed>(std::move(out), options.pool.batch_size,
                                         kube::watched_kinds().size());
+}
+
+/// With a data directory whoever is ready can be killed: the next process goes on from where the lists were,
+/// and is told what happened since. Before, it would list anew and see the last state of each object alone.
+void controller_process::impl::become_ready(const std::string& without) {
+  if (is_ready.exchange(true))
+    return;
+  if (without.empty())
+    log.info("the first lists are complete");
+  else
+    log.error("going on without kinds that cannot be listed", {{"kinds", without}});
 }
 
 void controller_process::impl::all_listed() {
@@ -795,10 +813,12 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
                            }});
     with.routes.push_back({"GET", "/readyz", [this](const server_request&) {
                              // As Flux's: a standby is ready, unless it is the leader alone that serves.
-                             if (feed->is_synced() && options.events_address && !leads())
+                             if (is_ready && options.events_address && !leads())
                                return answer(503, "stands by: HTTP events are for the leader\n");
-                             if (feed->is_synced())
+                             if (is_ready)
                                return answer(200, "ok\n");
+                             if (feed->is_synced())
+                               return answer(503, "the first lists are being written to --data-dir\n");
                              return answer(503,
                                            "the first lists are not complete: " + feed->waiting_for() + '\n');
                            }});

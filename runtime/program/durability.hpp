@@ -13,6 +13,7 @@
 #include "runtime/program/trace_warnings.hpp"
 #include "runtime/store/journal.hpp"
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -37,6 +38,8 @@ public:
   void note_position(const std::string& kind, const std::string& version) {
     journal_->note_position(kind, version);
   }
+  /// Calls `then`, on another thread, once all that was told before has been written or has failed to be.
+  void when_written(std::function<void()> then) { journal_->when_written(std::move(then)); }
   /// Has these observers tell it of traces too.
   void listen(actors::trace_events& to);
   std::function<void(const std::vector<std::uint64_t>&)> sent_by(const std::string& provider);

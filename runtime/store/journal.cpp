@@ -52,7 +52,8 @@ tl::expected<std::unique_ptr<journal>, std::string> journal::open(journal_option
 }
 
 journal::journal(journal_options options, journal_outside outside, directory folder)
-    : options_(std::move(options)), outside_(std::move(outside)), folder_(std::move(folder)) {
+    : options_(std::move(options)), outside_(std::move(outside)), folder_(std::move(folder)),
+      window_(options_.commit_wait, options_.commit_observations) {
   // nop
 }
 
@@ -70,7 +71,7 @@ tl::expected<void, std::string> journal::begin() {
       contents none;
       opened = database::open(path, options_.database, none);
       add_all_known(waiting_, found_);
-      ++given_;
+      count_given();
     }
   }
   if (opened) {
@@ -116,13 +117,19 @@ journal::~journal() {
 
 // -- taking in ----------------------------------------------------------------
 
+/// With the mutex held.
+void journal::count_given(std::uint64_t more) {
+  given_ += more;
+  window_.given(std::chrono::steady_clock::now());
+}
+
 void journal::begin_cluster(const std::string& name) {
   {
     std::lock_guard guard{mutex_};
     waiting_.cluster = cluster_ = name;
     waiting_.observations.clear();
     waiting_.positions.clear();
-    ++given_;
+    count_given();
   }
   changed_.notify_all();
 }
@@ -134,7 +141,7 @@ void journal::add(const std::vector<observation_ptr>& facts) {
       waiting_.observations.push_back(fact);
       newest_ = std::max(newest_, fact->received_at);
     }
-    given_ += facts.size();
+    count_given(facts.size());
     bound_waiting();
   }
   changed_.notify_all();
@@ -156,7 +163,7 @@ void journal::note_position(const std::string& kind, const std::string& version)
   {
     std::lock_guard guard{mutex_};
     waiting_.positions[kind] = version;
-    ++given_;
+    count_given();
   }
   changed_.notify_all();
 }
@@ -167,7 +174,7 @@ void journal::put(waiting_trace trace) {
     auto key = trace.key;
     traces_.insert_or_assign(key, known_trace{trace, false});
     waiting_.traces[std::move(key)] = std::move(trace);
-    ++given_;
+    count_given();
   }
   changed_.notify_all();
 }
@@ -186,7 +193,7 @@ void journal::acknowledged(const trace_key& key) {
     std::lock_guard guard{mutex_};
     traces_.erase(key);
     waiting_.traces[key] = std::nullopt;
-    ++given_;
+    count_given();
   }
   changed_.notify_all();
 }
@@ -200,7 +207,7 @@ void journal::note_sent(const std::string& provider, const std::vector<std::uint
     known.insert(known.end(), keys.begin(), keys.end());
     while (known.size() > options_.database.sent_limit)
       known.pop_front();
-    ++given_;
+    count_given();
   }
   changed_.notify_all();
 }
@@ -215,7 +222,7 @@ void journal::note_progress(const std::string& trace_uid, const trace_progress& 
       return;
     known->second = progress;
     waiting_.progress[trace_uid] = progress;
-    ++given_;
+    count_given();
   }
   changed_.notify_all();
 }
@@ -230,7 +237,7 @@ void journal::forget_trace(const std::string& trace_uid) {
          at != traces_.end() && at->first.trace_uid == trace_uid;)
       at = traces_.erase(at);
     std::erase_if(waiting_.traces, [&](const auto& each) { return each.first.trace_uid == trace_uid; });
-    ++given_;
+    count_given();
   }
   changed_.notify_all();
 }
@@ -249,6 +256,15 @@ journal_books journal::books() const {
   out.observations_waiting = waiting_.observations.size();
   out.traces_waiting = waiting_.traces.size();
   return out;
+}
+
+void journal::when_written(std::function<void()> then) {
+  {
+    std::lock_guard guard{mutex_};
+    told_when_tried_.emplace_back(given_, std::move(then));
+    hurry_ = true;
+  }
+  changed_.notify_all();
 }
 
 void journal::flush() {
@@ -270,13 +286,15 @@ void journal::run() {
     {
       std::unique_lock guard{mutex_};
       auto due = [this] {
+        auto until = window_.due(waiting_.observations.size());
         return ending_ || hurry_ || (database_ && !reads_.empty()) ||
-               waiting_.observations.size() >= options_.commit_observations;
+               (until && *until <= std::chrono::steady_clock::now());
       };
       changed_.wait_for(guard, sync_every, [&] { return due() || !waiting_.empty(); });
-      if (!waiting_.empty())
-        changed_.wait_for(guard, options_.commit_wait, due);
+      if (auto until = window_.due(waiting_.observations.size()))
+        changed_.wait_until(guard, *until, due);
       group = std::exchange(waiting_, {});
+      window_.taken();
       upto = given_;
       last = ending_;
       hurry_ = false;
@@ -290,14 +308,9 @@ void journal::run() {
     answer_reads();
     if (done)
       look_after(std::chrono::steady_clock::now());
+    note_tried(upto, done.has_value());
     {
       std::unique_lock guard{mutex_};
-      books_.commits += done ? 1 : 0;
-      books_.failed_writes += done ? 0 : 1;
-      if (database_)
-        books_.stored = database_->books();
-      tried_ = upto;
-      changed_.notify_all();
       if (last)
         return;
       if (done)
@@ -307,6 +320,24 @@ void journal::run() {
                           [this] { return ending_ || hurry_ || (database_ && !reads_.empty()); });
     }
   }
+}
+
+void journal::note_tried(std::uint64_t upto, bool done) {
+  decltype(told_when_tried_) told;
+  {
+    std::lock_guard guard{mutex_};
+    books_.commits += done ? 1 : 0;
+    books_.failed_writes += done ? 0 : 1;
+    if (database_)
+      books_.stored = database_->books();
+    tried_ = upto;
+    for (; !told_when_tried_.empty() && told_when_tried_.front().first <= tried_;
+         told_when_tried_.pop_front())
+      told.push_back(std::move(told_when_tried_.front()));
+  }
+  changed_.notify_all();
+  for (auto& [number, then] : told)
+    then();
 }
 
 /// On success `what` is written; on failure what is left of it is to be written still.
@@ -485,6 +516,8 @@ void journal::put_back(changes failed) {
       all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(options_.database.sent_limit));
   }
   bound_waiting();
+  if (!waiting_.empty())
+    window_.given(std::chrono::steady_clock::now());
 }
 
 void journal::note_state(const std::string& problem) {

@@ -4,6 +4,7 @@
 // the disk, writes it in groups on a thread of its own, and goes on in memory while that fails. When writing
 // works again it writes what is needed still.
 
+#include "runtime/store/commit_window.hpp"
 #include "runtime/store/contents.hpp"
 #include "runtime/store/database.hpp"
 #include "runtime/store/directory.hpp"
@@ -92,6 +93,10 @@ public:
 
   journal_books books() const;
 
+  /// Has all that was given before written at once. Calls `then` on the journal's thread when it has been or
+  /// has failed to be; never once the journal ends.
+  void when_written(std::function<void()> then);
+
   /// Waits until all that was given before has been written or has failed to be. For tests and the end.
   void flush();
 
@@ -100,6 +105,8 @@ private:
 
   tl::expected<void, std::string> begin();
   void run();
+  void count_given(std::uint64_t more = 1);
+  void note_tried(std::uint64_t upto, bool done);
   result<void> write(changes& what);
   result<void> open_again(changes& what);
   void give_up_file(const std::string& why);
@@ -142,8 +149,10 @@ private:
   std::string cluster_;
   timestamp newest_; ///< observation
   journal_books books_;
+  commit_window window_;
   std::uint64_t given_ = 0;
   std::uint64_t tried_ = 0; ///< how many of those given were written, or failed to be
+  std::deque<std::pair<std::uint64_t, std::function<void()>>> told_when_tried_; ///< by how many
   bool ending_ = false;
   bool hurry_ = false;
 

@@ -10,7 +10,7 @@ stays. COUNT is $TC_DURABILITY_KILLS when that is set, else 20.
 
 Around the program is a small API server with history, as a real one has: lists, watches from a version, status patches; and a
 backend that takes OTLP/HTTP JSON, and is away at times. Cases: killed, compacted (the API server cannot tell what was missed, and
-nothing was), full, damaged, removed. Without: all.
+nothing was), young (killed when it has just become ready), full, damaged, removed. Without: all.
 """
 import argparse
 import datetime
@@ -358,10 +358,13 @@ class Controllers:
         self.scene = scene
         self.due = queue.Queue()
         self.accepted = []  # numbers, in their order
-        self.lock = threading.Lock()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.lock = threading.Lock()  # held from a question until what was answered is noted
+        self.problem = None
+        # Held, so that nobody else gets it while no program listens: a socket that only has its port, and lets others have it who ask for it by number.
+        self.held = socket.socket()
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind(("127.0.0.1", 0))
+        self.port = self.held.getsockname()[1]
         # Events of other kinds are answered and not kept.
         self.followed = {number for number, post in enumerate(scene.posts) if post["body"]["involvedObject"]["kind"] in SERVED}
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -375,8 +378,17 @@ class Controllers:
             body = self.scene.post(number)
             while not self.is_taken(number, body):
                 time.sleep(0.02)
+                if self.problem:
+                    return
 
     def is_taken(self, number, body):
+        with self.lock:
+            if not self.is_answered(body):
+                return False
+            self.accepted.append(number)
+            return True
+
+    def is_answered(self, body):
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
             connection.request("POST", "/", body, {"Content-Type": "application/json"})
@@ -386,12 +398,12 @@ class Controllers:
         except (OSError, http.client.HTTPException):
             return False  # the program has been killed
         if answer.status != 202:
-            raise AssertionError(f"an event was answered {answer.status}")
-        with self.lock:
-            self.accepted.append(number)
+            self.problem = f"an event was answered {answer.status}"
+            return False
         return True
 
     def taken(self):
+        """What was accepted. With the program dead nothing more is: what it had answered last has been noted, however late we got to read it."""
         with self.lock:
             return list(self.accepted)
 
@@ -402,8 +414,9 @@ class Controllers:
         """All that is due is taken, and nothing more will be."""
         self.due.put(None)
         self.thread.join(PATIENCE)
-        if self.thread.is_alive():
-            raise AssertionError("waited in vain for the events to be taken")
+        if self.problem or self.thread.is_alive():
+            raise AssertionError(self.problem or "waited in vain for the events to be taken")
+        self.held.close()
 
     def expect_kept(self, before):
         """After a kill. `before`: how many had been accepted, and which were in the file once."""
@@ -647,6 +660,23 @@ def _(kills, seed):
     recordings = ["s01-three-kustomizations", "s02-helm", "s03-failures", "s05-superseded", "s11-rollback-to-old-sha"]
     for number, recording in enumerate(recordings):
         killed(recording, seed + number, (kills + number) // len(recordings))
+
+
+@case("young")
+def _(_kills, _seed):
+    """Killed as soon as it says that the first lists are complete, again and again: what happens from then on is told to the next one."""
+    for recording in ("s02-helm", "s03-failures"):
+        shift, wanted, _ = undisturbed(recording)
+        with Scene(recording, shift) as scene:
+            with Program(scene):
+                pass
+            for part in range(3):
+                scene.play(PAUSE, part / 3, (part + 1) / 3)  # nobody listens
+                with Program(scene) as program:
+                    if part == 2:
+                        finish(scene, program, wanted)
+                        expect_no_damage(scene)
+                        compare(wanted, scene.backend.spans, program)
 
 
 @case("compacted")

@@ -173,6 +173,63 @@ TEST_F(store_journal, lets_go_of_what_no_open_change_needs) {
   EXPECT_TRUE(again.observations.front()->initial) << "it was no creation";
 }
 
+// An HTTP event that was answered is with the disk 50 ms later, and a sync: docs/durability.md,
+// docs/events.md.
+TEST(commit_window, ends_50_ms_after_the_first_of_a_group_whatever_comes_after_it) {
+  using std::chrono::milliseconds;
+  const journal_options defaults;
+  ASSERT_EQ(defaults.commit_wait, milliseconds{50});
+  commit_window window{defaults.commit_wait, defaults.commit_observations};
+  const commit_window::time began{std::chrono::hours{1}};
+  EXPECT_EQ(window.due(0), std::nullopt);
+  for (int given = 0; given < 1000; ++given) {
+    window.given(began + milliseconds{given});
+    EXPECT_EQ(window.due(1), began + milliseconds{50}) << given;
+  }
+  window.taken();
+  EXPECT_EQ(window.due(0), std::nullopt);
+  // While the one before was written, another has begun: its time counts from then.
+  window.given(began + milliseconds{2000});
+  EXPECT_EQ(window.due(1), began + milliseconds{2050});
+  // Many do not wait.
+  EXPECT_EQ(window.due(defaults.commit_observations - 1), began + milliseconds{2050});
+  EXPECT_EQ(window.due(defaults.commit_observations), began + milliseconds{2000});
+}
+
+TEST_F(store_journal, writes_at_once_what_somebody_waits_for_and_tells_when_it_is_there) {
+  auto with = options();
+  with.commit_wait = std::chrono::hours{1};
+  auto log = open(with);
+  log->note_position("Kustomization.kustomize.toolkit.fluxcd.io", "5");
+  log->add({state_of("apps", 6, noon)});
+  std::promise<std::size_t> there;
+  log->when_written([&] { there.set_value(open(crash_image())->take_contents().observations.size()); });
+  EXPECT_EQ(there.get_future().get(), 1U);
+  // What comes later waits for company again, as long as it takes.
+  auto before = log->books().commits;
+  log->add({state_of("infra", 7, noon)});
+  EXPECT_EQ(log->books().observations_waiting, 1U);
+  EXPECT_EQ(log->books().commits, before);
+  std::promise<void> nothing_new;
+  log->when_written([&] { nothing_new.set_value(); });
+  nothing_new.get_future().get();
+  EXPECT_EQ(log->books().observations_waiting, 0U);
+}
+
+TEST_F(store_journal, lets_nobody_wait_for_a_disk_that_fails) {
+  auto log = open();
+  log->flush();
+  auto path = options().path;
+  fs::remove_all(path);
+  std::ofstream{path} << "no folder can be made here";
+  log->add({state_of("apps", 6, noon)});
+  std::promise<void> tried;
+  log->when_written([&] { tried.set_value(); });
+  tried.get_future().get();
+  EXPECT_NE(log->books().problem, "");
+  fs::remove(path);
+}
+
 TEST_F(store_journal, lets_one_process_in_at_a_time) {
   auto log = open();
   auto second = try_open(options());
