@@ -65,10 +65,11 @@ def replay(stream, *more, env=None):
     return program("replay", "--stream", stream, "--no-waterfall", *more, env=env)
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def port_of_nobody():
+    """A socket that has a port and does not listen: who connects is refused, for as long as it is open."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def flags_and_values():
@@ -236,8 +237,9 @@ def streams():
 def outputs():
     complains("output into a missing folder", replay(STREAM, "--output", "/nonexistent/o.jsonl"), "--output", "/nonexistent/o.jsonl")
     complains("output is a folder", replay(STREAM, "--output", place), "--output", place)
-    url = f"http://127.0.0.1:{free_port()}"
-    done = replay(STREAM, "--output", url)
+    with port_of_nobody() as held:
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        done = replay(STREAM, "--output", url)
     expect("nobody listens", done, 1, "trace-controller replay: --output", url, "OTLP", lines=1)
     expect("no URL", replay(STREAM, "--output", "http://"), 1, "--output")
     expect("a full disk", replay(STREAM, "--output", "/dev/full"), 1, "--output", "/dev/full")

@@ -54,7 +54,7 @@ class Posts(threading.Thread):
         try:
             connection.request("POST", "/", body, {"Content-Type": "application/json"})
             return connection.getresponse().status == 202
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()

@@ -256,7 +256,7 @@ private:
 class stand_in::impl {
 public:
   impl(recorded_storm storm, server_settings with)
-      : with_(std::move(with)), hub_(std::move(storm)), player_(with_.with, hub_.data.times),
+      : with_(std::move(with)), hub_(std::move(storm)), player_(with_.with, hub_.data.times), held_(context_),
         acceptor_(context_), timer_(context_), fault_timer_(context_), outage_(context_),
         signals_(context_, SIGTERM, SIGINT) {
     if (with_.keep_times)
@@ -268,9 +268,13 @@ public:
     for (auto& each : objects)
       if (auto problem = hub_.objects.put(std::move(each)))
         return problem;
-    if (auto failure = listen())
+    auto failure = bind(held_);
+    if (!failure)
+      with_.port = held_.local_endpoint(failure).port();
+    if (!failure)
+      failure = listen();
+    if (failure)
       return "cannot listen on 127.0.0.1:" + std::to_string(with_.port) + ": " + failure.message();
-    with_.port = acceptor_.local_endpoint().port();
     return std::nullopt;
   }
 
@@ -284,12 +288,20 @@ public:
   }
 
 private:
-  error_code listen() {
+  /// By SO_REUSEADDR several sockets may have a port as long as no other of them listens.
+  error_code bind(tcp::acceptor& to) const {
     error_code failure;
     tcp::endpoint here{asio::ip::address_v4::loopback(), with_.port};
-    acceptor_.open(here.protocol(), failure);
-    acceptor_.set_option(asio::socket_base::reuse_address{true}, failure);
-    acceptor_.bind(here, failure);
+    to.open(here.protocol(), failure);
+    if (!failure)
+      to.set_option(asio::socket_base::reuse_address{true}, failure);
+    if (!failure)
+      to.bind(here, failure);
+    return failure;
+  }
+
+  error_code listen() {
+    auto failure = bind(acceptor_);
     if (!failure)
       acceptor_.listen(asio::socket_base::max_listen_connections, failure);
     return failure;
@@ -469,6 +481,7 @@ private:
   asio::io_context context_{1};
   hub hub_;
   player player_;
+  tcp::acceptor held_; ///< has the port and never listens: nobody else gets it during an outage
   tcp::acceptor acceptor_;
   asio::steady_timer timer_, fault_timer_, outage_;
   asio::signal_set signals_;
