@@ -447,6 +447,9 @@ std::optional<submission> change_table::drop_submission(std::uint64_t number, co
   // No backend has any of it: what comes later is a trace of its own, with its root, and no addition.
   if (entry != nullptr && entry->bucket != change_bucket::exported && !others)
     entry->handed_out.clear();
+  else if (entry != nullptr)
+    for (const auto& value : what.trace->spans)
+      entry->handed_out.erase(value.id);
   // Of one that was closed early nothing may have been worth a trace then.
   if (entry != nullptr && entry->bucket != change_bucket::exported && (what.whole || !entry->open) && !others)
     move_to(*entry, change_bucket::dropped, reason);
@@ -458,6 +461,21 @@ std::vector<std::uint64_t> change_table::waiting_of(const std::string& key) cons
   for (const auto& [number, waiting] : submissions_)
     if (waiting.key == key && !waiting.under_way)
       out.push_back(number);
+  return out;
+}
+
+std::vector<std::uint64_t> change_table::left_hanging_by(const submission& lost) const {
+  auto out = waiting_of(lost.key);
+  if (!lost.trace->addition)
+    return out;
+  std::set<span_id> gone;
+  for (const auto& value : lost.trace->spans)
+    gone.insert(value.id);
+  std::erase_if(out, [&](std::uint64_t number) {
+    const auto& spans = submissions_.at(number).trace->spans;
+    return std::none_of(spans.begin(), spans.end(),
+                        [&](const span& value) { return gone.contains(value.parent); });
+  });
   return out;
 }
 

@@ -170,10 +170,14 @@ public:
   submission* read_back(std::uint64_t number, completed_trace_ptr trace);
   submission* find_submission(std::uint64_t number);
   /// Gives up a submission that waits, or cannot be read back; its change is dropped when nothing else is
-  /// known of it. Returns what it was.
+  /// known of it. Its spans are new once more: what comes of the change later has them too. Returns what it
+  /// was.
   std::optional<submission> drop_submission(std::uint64_t number, const std::string& reason);
   /// Returns the numbers of what waits of a change and is not with the exporter.
   std::vector<std::uint64_t> waiting_of(const std::string& key) const;
+  /// Returns which of these cannot be sent without what was given up: all, where that had the root, else what
+  /// has a span under one of its spans.
+  std::vector<std::uint64_t> left_hanging_by(const submission& lost) const;
   /// Returns the moves between buckets since the last call.
   std::vector<bucket_move> take_moves() { return std::exchange(moves_, {}); }
 

@@ -370,10 +370,8 @@ void trace_state::give_up(std::uint64_t number, const std::string& reason) {
   if (events->given_up)
     events->given_up(memory->spec, *lost, reason);
   tell_moves();
-  // Without the trace that has the root its additions would hang in the air.
-  if (!lost->trace->addition)
-    for (auto addition : memory->table.waiting_of(lost->key))
-      give_up(addition, reason);
+  for (auto addition : memory->table.left_hanging_by(*lost))
+    give_up(addition, reason);
 }
 
 void trace_state::note_loss(const std::string& what) {

@@ -281,6 +281,35 @@ TEST_F(ChangeTable, AChangeThatOnlyWaitsOnTheDiskIsNotLive) {
   expect_balance();
 }
 
+TEST_F(ChangeTable, WhatHangsUnderWhatIsDroppedGoesWithIt) {
+  auto under = [](std::uint8_t number, std::uint8_t parent) {
+    auto out = make_span(number);
+    out.parent = make_span(parent).id;
+    return out;
+  };
+  open();
+  conclude(settled({make_span(1)}));
+  table.acknowledge(delivered(table.next_to_submit()->number));
+  std::vector<span> all{make_span(1), under(2, 1)};
+  conclude(settled(all), noon + 60s);
+  auto first = table.latest_submission()->number;
+  all.push_back(under(3, 2));
+  conclude(settled(all), noon + 120s);
+  auto below = table.latest_submission()->number;
+  all.push_back(under(4, 1));
+  conclude(settled(all), noon + 180s);
+  auto lost = table.drop_submission(first, "memory_limit");
+  ASSERT_TRUE(lost);
+  EXPECT_THAT(table.left_hanging_by(*lost), ElementsAre(below)) << "4 hangs under what the backend has";
+  ASSERT_TRUE(table.drop_submission(below, "memory_limit"));
+  EXPECT_EQ(table.books().spans_dropped, 2U);
+  // What was never sent is sent with what comes next.
+  all.push_back(under(5, 1));
+  conclude(settled(all), noon + 240s);
+  EXPECT_EQ(table.latest_submission()->spans, 3U);
+  expect_balance();
+}
+
 TEST_F(ChangeTable, AnAdditionThatIsDroppedLeavesItsChangeExported) {
   open();
   conclude(settled({make_span(1)}));

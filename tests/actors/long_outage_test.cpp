@@ -213,6 +213,130 @@ TEST_F(LongOutage, WithoutADiskTheOldestAreDroppedAndCounted) {
   expect_balance(*here->system->books());
 }
 
+/// Without a disk, and with Kustomizations of one source that take a commit one after another, each after the
+/// change has settled without it: all but the first are additions.
+class LostAdditions : public LongOutage {
+protected:
+  LostAdditions() {
+    here = std::make_unique<world>(story.now, [&](controller_setup& setup) {
+      setup.watching.ledger = memory_ledger::with_limit(std::size_t{8} << 20);
+      auto events = std::make_shared<trace_events>();
+      events->handed_out = [&](const trace_resource&, const submission& what) { handed_out += what.spans; };
+      events->given_up = [&](const trace_resource&, const submission& what, const std::string&) {
+        ++given_up[what.key];
+      };
+      setup.events = std::move(events);
+    });
+    here->backend->answers = [&](int) { return back ? exporting::attempt_result{} : unreachable(); };
+    here->system->apply(binding_to(setup_for(here->backend)));
+    auto impatient = *everything();
+    impatient.timeout = 1min;
+    here->system->apply(std::make_shared<trace_resource>(impatient));
+    for (std::size_t number = 0; number < 4; ++number) {
+      story.follow(shop(number), source);
+      story.patch(shop(number));
+    }
+    story.fetch(source, revision);
+  }
+
+  object_id shop(std::size_t number) const {
+    return tc::test::object("Kustomization", "shop-" + std::to_string(number));
+  }
+
+  /// That one takes the commit.
+  void take(std::size_t number) {
+    story.run(shop(number), revision);
+    for (const auto& fact : story.facts)
+      here->system->observe(fact, std::max(fact->received_at, here->system->now()));
+    story.facts.clear();
+    here->system->advance(here->system->now() + 3min);
+    story.now = here->system->now();
+  }
+
+  /// With the exporter: what comes after these waits in memory.
+  void fill_exporter() {
+    for (; deployed < 50; ++deployed)
+      deploy(deployed);
+    story.now += 1min;
+  }
+
+  /// Others' traces come, until so many of this change were given up.
+  void crowd_out(std::size_t submissions) {
+    for (; given_up[key] < submissions; ++deployed) {
+      ASSERT_LT(deployed, many);
+      deploy(deployed);
+    }
+  }
+
+  /// Nothing hangs in the air, and what was handed out is with the backend or counted.
+  void expect_nothing_by_half() const {
+    for (const auto& [id, span] : here->backend->spans) {
+      auto parent = id.substr(0, 32) + span.parent.to_hex();
+      EXPECT_TRUE(span.parent == span_id{} || here->backend->spans.contains(parent)) << span.name;
+    }
+    auto books = here->system->books()->traces.front().second;
+    EXPECT_EQ(books.spans_exported, here->backend->spans.size());
+    EXPECT_EQ(books.spans_exported + books.spans_dropped, handed_out);
+    EXPECT_EQ(here->backend->repeated, 0);
+    expect_balance(*here->system->books());
+  }
+
+  /// How many of those have a run with the backend.
+  std::size_t taken() const {
+    return static_cast<std::size_t>(
+        std::count_if(here->backend->spans.begin(), here->backend->spans.end(), [](const auto& each) {
+          return each.second.name.starts_with("reconcile Kustomization shop-");
+        }));
+  }
+
+  const std::string key = tc::test::sha('a');
+  const std::string revision = "main@" + key;
+  const object_id source = tc::test::object("GitRepository", "shop");
+  bool back = false;
+  std::size_t deployed = 0;
+  std::size_t handed_out = 0;                  ///< spans
+  std::map<std::string, std::size_t> given_up; ///< submissions by key of their change
+};
+
+TEST_F(LostAdditions, GoWithTheTraceThatTheyWouldHangUnder) {
+  fill_exporter();
+  for (std::size_t number = 0; number < 3; ++number)
+    take(number);
+  ASSERT_EQ(trace().traces_waiting, deployed + 3);
+  crowd_out(3);
+  back = true;
+  ASSERT_TRUE(here->system->settle(10min));
+  EXPECT_EQ(taken(), 0U);
+  auto dropped = trace().changes_dropped;
+  expect_nothing_by_half();
+
+  take(3);
+  ASSERT_TRUE(here->system->settle(10min));
+  EXPECT_EQ(taken(), 4U) << "what comes later is whole, with its root and all that is known still";
+  EXPECT_EQ(trace().changes_dropped, dropped - 1);
+  expect_nothing_by_half();
+}
+
+TEST_F(LostAdditions, ComeAgainWithTheNextOne) {
+  back = true;
+  take(0);
+  ASSERT_EQ(taken(), 1U);
+  back = false;
+  fill_exporter();
+  take(1);
+  take(2);
+  crowd_out(2);
+  back = true;
+  ASSERT_TRUE(here->system->settle(10min));
+  EXPECT_EQ(taken(), 1U);
+  expect_nothing_by_half();
+
+  take(3);
+  ASSERT_TRUE(here->system->settle(10min));
+  EXPECT_EQ(taken(), 4U);
+  expect_nothing_by_half();
+}
+
 TEST_F(LongOutage, AProcessThatIsTooLargeClosesOpenChanges) {
   auto ledger = memory_ledger::with_limit(std::size_t{64} << 20);
   std::size_t closed = 0;
