@@ -21,7 +21,8 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "storm"))
 import stand_in  # noqa: E402
 
-LEASE, RENEW, RETRY = 8, 6, 0.5  # seconds; a machine that stands still for longer than RENEW makes a leader end
+# Seconds. A machine that stands still for longer than RENEW makes a leader end, and LEASE - RETRY or LEASE - RENEW is what the tests below allow for.
+LEASE, RENEW, RETRY = 12, 6, 0.5
 REPLICAS = 4
 RATE = 90  # events a second: the storm takes long enough for three takeovers
 
