@@ -9,15 +9,25 @@ import threading
 from .waiting import ANSWER
 
 
+_held = []  # for as long as this process lives: a server may be started again on its port
+
+
 def free_port():
-    """Returns a port that was free a moment ago. Servers that cannot bind port 0 and report it need one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Returns a port that no other process gets. Servers that cannot bind port 0 and report it need one.
+
+    A socket keeps it that never listens: Linux gives such a port to nobody who asks for any, and lets those have it who ask for it by number with
+    SO_REUSEADDR, as servers do.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    return held.getsockname()[1]
 
 
 def free_address(*ports):
-    """Returns a loopback address on which these very ports are free: for what is told by its port. All of 127.0.0.0/8 is loopback on Linux."""
+    """Returns a loopback address on which these very ports are free: for what is told by its port. All of 127.0.0.0/8 is loopback on Linux, and by
+    chance nobody else comes upon the same of its 16 million addresses."""
     while True:
         address = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
         try:
