@@ -54,7 +54,8 @@ fuzz: deps ## Fuzz every parser of outside bytes for FUZZ_SECONDS (60) each, und
 	@scripts/fuzz
 
 e2e: deps ## End to end: real API server, Flux controllers, Collector and Jaeger (needs Go)
-	@scripts/build build trace-controller
+	@scripts/build build trace-controller storm storm_server
+	@scripts/install-deps chaos || echo 'e2e: the chaos run goes without clock steps'
 	@tests/e2e/run
 
 soak: deps ## Faults under a storm for SOAK_SECONDS (900), then as many seeds as SOAK_SEEDS (1)

@@ -28,7 +28,6 @@ SCENARIOS = {
     "shutdown": ("the books balance and SIGTERM drains", commits.shutdown),
 }
 ALWAYS = ("setup",)
-ON_DEMAND = ("chaos",)  # a storm under faults, which `make soak` has too: only with --only
 
 
 def main():
@@ -57,9 +56,9 @@ def main():
     world.chosen_cases, world.bundle = options.case, options.bundle and os.path.abspath(options.bundle)
     try:
         world.start()
+        if not options.only or "chaos" in options.only:
+            chaos.begin(world)
         for name, (title, function) in SCENARIOS.items():
-            if name in ON_DEMAND and name not in (options.only or ()):
-                continue
             if options.only and name not in options.only and name not in ALWAYS:
                 report.skip(title, "not chosen by --only")
                 continue
