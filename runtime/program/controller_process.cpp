@@ -27,6 +27,7 @@
 #include "runtime/program/liveness.hpp"
 #include "runtime/program/memory_watch.hpp"
 #include "runtime/program/observers.hpp"
+#include "runtime/program/overload.hpp"
 #include "runtime/program/provider_registry.hpp"
 #include "runtime/program/status_patches.hpp"
 #include "runtime/program/wall_clock.hpp"
@@ -170,6 +171,9 @@ struct controller_process::impl {
                                                            const resolved_provider& resolved);
   void publish(controller_books_ptr books);
   void arm_tick();
+  /// How many observations may wait before nothing more is read.
+  std::size_t most_waiting() const;
+  void tell_overload(trace::shed_level level);
   void arm_flush();
   void take_events();
   void start_tee();
@@ -207,8 +211,13 @@ struct controller_process::impl {
   std::unique_ptr<durability> durable; ///< null without --data-dir
   restored_process restored;
   std::shared_ptr<backlog> waiting = std::make_shared<backlog>(); ///< read, and not worked off yet
-  std::shared_ptr<alarm> wakes = std::make_shared<alarm>();       ///< for what is due between two ticks
-  bool goes_on = false;                                           ///< at least one watch does
+  /// On the loop's thread.
+  overload load{[this](trace::shed_level level) { tell_overload(level); },
+                [this](const observation& what, trace::shed_level why) {
+                  counters.observations_shed.add(1, what.object.kind, std::string{trace::text_of(why)});
+                }};
+  std::shared_ptr<alarm> wakes = std::make_shared<alarm>(); ///< for what is due between two ticks
+  bool goes_on = false;                                     ///< at least one watch does
   actor_runtime actors_;
   controller_actor root;
   http_loop loop;
@@ -540,6 +549,9 @@ provider_registry::outside controller_process::impl::registry_outside() {
 std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
   cluster_feed::outputs out;
   out.observations = [this](observation_batch_ptr batch, timestamp) {
+    batch = load.sift(std::move(batch));
+    if (!batch)
+      return;
     if (durable)
       durable->add(*batch);
     caf::anon_send(root, observe_atom_v, backlog::counted(waiting, ledger->counted(std::move(batch))),
@@ -657,10 +669,7 @@ void controller_process::impl::start_watching() {
       reflect.memory = known->second;
     reflectors.push_back(std::make_unique<kube::reflector>(
         kube::reflector_context{target, versions, *feed, wall_clock,
-                                [this] {
-                                  return waiting->size() <
-                                         std::min(options.pool.max_observations_waiting, memory.unread);
-                                }},
+                                [this] { return waiting->size() < most_waiting(); }},
         kind, std::move(reflect)));
   }
   restored.watches.clear();
@@ -674,9 +683,23 @@ void controller_process::impl::start_watching() {
 void controller_process::impl::arm_tick() {
   loop.after(tick, [this] {
     arm_tick(); // first: whatever goes wrong below, time goes on
+    load.look(waiting->size(), most_waiting(), wall_clock());
     caf::anon_send(root, tick_atom_v, wall_clock());
     registry->tick();
   });
+}
+
+std::size_t controller_process::impl::most_waiting() const {
+  return std::min(options.pool.max_observations_waiting, memory.unread);
+}
+
+void controller_process::impl::tell_overload(trace::shed_level level) {
+  counters.overload_level.set(static_cast<double>(level));
+  if (level == trace::shed_level::nothing)
+    log.info("overload has ended: all observations are taken in again");
+  else
+    log.error("overload: more comes than can be worked off; observations are left out",
+              {{"upTo", std::string{trace::text_of(level)}}, {"waiting", std::to_string(waiting->size())}});
 }
 
 void controller_process::impl::take_events() {
