@@ -77,6 +77,7 @@ TEST(metrics, the_manual_names_every_family) {
   m.changes_dropped.add(1, "a");
   m.changes_history.add(1, "a");
   m.spans_exported.add(1, "a");
+  m.observations_shed.add(1, "a", "b");
   m.spans_outdated.add(1, "a");
   m.spans_dropped.add(1, "a", "b");
   m.changes.set(1, "a");
@@ -101,7 +102,7 @@ TEST(metrics, the_manual_names_every_family) {
       EXPECT_THAT(manual.str(), HasSubstr('`' + name + '`'));
       ++families;
     }
-  EXPECT_EQ(families, 39u + 7u);
+  EXPECT_EQ(families, 40u + 7u);
 }
 
 TEST(process_metrics, stat_of_a_program_with_a_strange_name) {

@@ -53,9 +53,9 @@ class ControlPlane:
 
     def compact(self):
         """Compacts etcd up to now: a watch that resumes from before is told 410 Gone. Returns the revision."""
-        status = self._etcd("maintenance/status", {})
+        status = self.ask_etcd("maintenance/status", {})
         revision = int(status["header"]["revision"])
-        self._etcd("kv/compaction", {"revision": str(revision), "physical": True})
+        self.ask_etcd("kv/compaction", {"revision": str(revision), "physical": True})
         return revision
 
     def admin(self):
@@ -69,7 +69,8 @@ class ControlPlane:
         """A kubeconfig for one token; `port` leads through a proxy."""
         return kubeconfig(port or self.port, self.ca, token, os.path.join(self._dir, name + ".kubeconfig"))
 
-    def _etcd(self, method, body):
+    def ask_etcd(self, method, body):
+        """Calls etcd itself, past the API server. Returns its answer."""
         request = urllib.request.Request(f"http://127.0.0.1:{self._etcd_port}/v3/{method}", json.dumps(body).encode(),
                                          {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=ANSWER) as answer:
