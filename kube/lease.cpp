@@ -37,15 +37,7 @@ std::string text_in(const json& object, const char* name) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
 
-} // namespace
-
-const resource_ref& lease_resource() {
-  static const resource_ref out{"coordination.k8s.io", "v1", "Lease", "leases"};
-  return out;
-}
-
-tl::expected<lease_record, std::string> parse_lease(std::string_view text) {
-  auto object = json::parse(text, nullptr, false);
+tl::expected<lease_record, std::string> read_lease(json object) {
   if (!object.is_object() || !object.contains("metadata") || !object["metadata"].is_object())
     return tl::unexpected<std::string>("the response is no Lease");
   auto& metadata = object["metadata"];
@@ -63,6 +55,30 @@ tl::expected<lease_record, std::string> parse_lease(std::string_view text) {
   out.transitions = number_in(spec, "leaseTransitions");
   out.acquired = time_in(spec, "acquireTime");
   out.renewed = time_in(spec, "renewTime");
+  return out;
+}
+
+} // namespace
+
+const resource_ref& lease_resource() {
+  static const resource_ref out{"coordination.k8s.io", "v1", "Lease", "leases"};
+  return out;
+}
+
+tl::expected<lease_record, std::string> parse_lease(std::string_view text) {
+  return read_lease(json::parse(text, nullptr, false));
+}
+
+tl::expected<std::map<std::string, lease_record>, std::string> parse_lease_list(std::string_view text) {
+  auto list = json::parse(text, nullptr, false);
+  if (!list.is_object() || !list.contains("items") || !list["items"].is_array())
+    return tl::unexpected<std::string>("the response is no list of Leases");
+  std::map<std::string, lease_record> out;
+  for (auto& each : list["items"]) {
+    auto name = each.is_object() && each.contains("metadata") ? text_in(each["metadata"], "name") : "";
+    if (auto lease = read_lease(std::move(each)); lease && !name.empty())
+      out.emplace(std::move(name), std::move(*lease));
+  }
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <tl/expected.hpp>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,9 @@ struct lease_record {
 
 /// Reads a Lease. Members that are missing have the defaults above.
 tl::expected<lease_record, std::string> parse_lease(std::string_view json);
+
+/// Reads a list of Leases, by their names. One that cannot be read is left out.
+tl::expected<std::map<std::string, lease_record>, std::string> parse_lease_list(std::string_view json);
 
 /// Writes the Lease of that name as JSON.
 std::string to_json(const lease_record& lease, std::string_view namespace_name, std::string_view name);

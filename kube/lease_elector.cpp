@@ -5,6 +5,20 @@
 
 namespace tc::kube {
 
+lease_reply to_lease_reply(const api_result& result) {
+  lease_reply out;
+  if (!result) {
+    out.not_found = result.error().kind == api_failure::not_found;
+    out.conflict = result.error().kind == api_failure::conflict;
+    out.problem = result.error().message;
+  } else if (auto lease = parse_lease(*result)) {
+    out.lease = std::move(*lease);
+  } else {
+    out.problem = lease.error();
+  }
+  return out;
+}
+
 struct lease_elector::impl : std::enable_shared_from_this<lease_elector::impl> {
   impl(elector_context c, std::string ns, std::string lease, election_settings with,
        std::function<void(const lease_election&)> told)
@@ -48,17 +62,7 @@ struct lease_elector::impl : std::enable_shared_from_this<lease_elector::impl> {
       auto self = weak.lock();
       if (!self)
         return;
-      lease_reply reply;
-      if (!result) {
-        reply.not_found = result.error().kind == api_failure::not_found;
-        reply.conflict = result.error().kind == api_failure::conflict;
-        reply.problem = result.error().message;
-      } else if (auto lease = parse_lease(*result)) {
-        reply.lease = std::move(*lease);
-      } else {
-        reply.problem = lease.error();
-      }
-      self->take(self->election.on_reply(self->context.clock(), ticket, reply));
+      self->take(self->election.on_reply(self->context.clock(), ticket, to_lease_reply(result)));
     };
     switch (request.verb) {
     case lease_verb::get:

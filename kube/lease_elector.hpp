@@ -20,6 +20,9 @@ struct elector_context {
   std::function<double()> random; ///< uniform in [0, 1)
 };
 
+/// What a request about a Lease came to.
+lease_reply to_lease_reply(const api_result& result);
+
 /// Everything happens on the loop's thread, which must outlive it. Destroyed on another one, and not before
 /// what it is telling has returned; afterwards nothing is told.
 class lease_elector {
