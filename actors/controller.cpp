@@ -6,6 +6,8 @@
 #include <caf/exit_reason.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <utility>
+
 namespace tc::actors {
 
 namespace {
@@ -44,6 +46,7 @@ controller_actor::behavior_type controller_state::make_behavior() {
       }
     self->quit(message.reason); // from outside: the process ends
   });
+  self->set_down_handler([this](const caf::down_msg& message) { on_recalled(message.source); });
   return {
       [this](observe_atom, const observation_batch_ptr& batch, caf::timestamp at) {
         now = at;
@@ -59,13 +62,11 @@ controller_actor::behavior_type controller_state::make_behavior() {
         if (watching)
           self->send(watching, apply_atom_v, spec);
       },
-      [this](remove_atom, const std::string& uid) {
-        if (auto spec = specs.extract(uid); !spec.empty() && reporting)
-          self->send(reporting, remove_atom_v, spec.mapped()->namespace_name + '/' + spec.mapped()->name);
-        if (auto status = statuses.extract(uid); !status.empty())
-          close_books(status.mapped()->books);
+      [this](remove_atom, const std::string& uid) { forget(uid, false); },
+      [this](remove_atom, const departure_ptr& what) { depart(what); },
+      [this](drain_atom, const std::string& uid) {
         if (watching)
-          self->send(watching, remove_atom_v, uid);
+          self->send(watching, drain_atom_v, uid);
       },
       [this](apply_atom, const provider_binding_ptr& binding) { apply(binding); },
       [this](apply_atom, const delivered_spans_ptr& told) {
@@ -156,7 +157,7 @@ void controller_state::apply(const provider_binding_ptr& binding) {
       self->send(entry.actor, apply_atom_v, binding->setup);
       return;
     }
-    if (leads && !entry.supervision.waiting)
+    if (leads && !entry.supervision.waiting && recalled.empty())
       start_exporter(provider_name);
     return;
   }
@@ -202,7 +203,7 @@ void controller_state::tick(timestamp at) {
   if (reporter_supervision.waiting && reporter_supervision.restarts.due(at))
     start_reporter();
   for (auto& [provider_name, entry] : providers) {
-    if (entry.supervision.waiting && entry.supervision.restarts.due(at))
+    if (entry.supervision.waiting && recalled.empty() && entry.supervision.restarts.due(at))
       start_exporter(provider_name);
     if (entry.actor)
       self->send(entry.actor, tick_atom_v, at);
@@ -217,14 +218,52 @@ void controller_state::tick(timestamp at) {
   }
 }
 
-void controller_state::close_books(const trace_books& of) {
+void controller_state::forget(const std::string& uid, bool handed_over) {
+  if (auto spec = specs.extract(uid); !spec.empty() && reporting)
+    self->send(reporting, remove_atom_v, spec.mapped()->namespace_name + '/' + spec.mapped()->name);
+  if (auto status = statuses.extract(uid); !status.empty())
+    close_books(status.mapped()->books, handed_over);
+  if (watching)
+    self->send(watching, remove_atom_v, uid);
+}
+
+void controller_state::depart(const departure_ptr& what) {
+  for (const auto& uid : what->uids)
+    forget(uid, true);
+  // The next exporters are bound after these Traces were forgotten: they get nothing of them.
+  if (what->recall)
+    for (auto& [provider_name, entry] : providers)
+      if (entry.actor) {
+        self->unlink_from(entry.actor);
+        self->monitor(entry.actor);
+        recalled.insert(entry.actor.address());
+        self->send_exit(entry.actor, caf::exit_reason::user_shutdown);
+        entry.actor = exporter_actor{};
+      }
+  if (!what->recall || recalled.empty())
+    what->done();
+  else
+    departing.push_back(what);
+}
+
+/// Not before all have ended: one that is in the midst of a message may still send.
+void controller_state::on_recalled(const caf::actor_addr& exporter) {
+  if (recalled.erase(exporter) == 0 || !recalled.empty())
+    return;
+  lead();
+  for (const auto& each : std::exchange(departing, {}))
+    each->done();
+}
+
+void controller_state::close_books(const trace_books& of, bool handed_over) {
   departed.observations += of.observations;
   departed.changes_opened += of.changes_opened;
   departed.changes_exported += of.changes_exported;
   departed.changes_history += of.changes_history;
   departed.changes_sampled_out += of.changes_sampled_out;
   departed.changes_filtered += of.changes_filtered;
-  departed.changes_dropped += of.changes_dropped + of.changes_pending;
+  departed.changes_dropped += of.changes_dropped + (handed_over ? 0 : of.changes_pending);
+  departed.changes_handed_over += handed_over ? of.changes_pending : 0;
   departed.spans_exported += of.spans_exported;
   departed.spans_dropped += of.spans_dropped;
   departed.spans_late += of.spans_late;

@@ -15,7 +15,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace tc::actors {
 
@@ -46,7 +48,10 @@ struct controller_state {
   void start_exporter(const std::string& provider);
   void lead();
   void tick(timestamp at);
-  void close_books(const trace_books& of);
+  void forget(const std::string& uid, bool handed_over);
+  void depart(const departure_ptr& what);
+  void on_recalled(const caf::actor_addr& exporter);
+  void close_books(const trace_books& of, bool handed_over);
   controller_books_ptr books() const;
 
   controller_actor::pointer self;
@@ -75,6 +80,8 @@ struct controller_state {
   std::shared_ptr<reporter_memory> reporter_memory_;
   supervised reporter_supervision;
   std::map<std::string, provider> providers; ///< by "namespace/name"
+  std::set<caf::actor_addr> recalled;        ///< exporters that were asked to end
+  std::vector<departure_ptr> departing;      ///< waiting for those
 
   // What a restarted watcher has to be told again, because its mailbox died with it.
   std::map<std::string, trace_resource_ptr> specs; ///< by UID

@@ -14,7 +14,8 @@ namespace tc::actors {
 status_change compare(const trace_status& written, const trace_status& latest) {
   auto news = [](const trace_status& status) {
     return std::tie(status.uid, status.generation, status.ready, status.stalled, status.reason,
-                    status.message, status.last_trace_id, status.last_export, status.delivered);
+                    status.message, status.last_trace_id, status.last_export, status.delivered,
+                    status.drained);
   };
   auto counts = [](const trace_status& status) {
     const auto& books = status.books;
@@ -65,7 +66,8 @@ reporter_actor::behavior_type reporter_state::make_behavior() {
                          (!entry.written || compare(*entry.written, *entry.latest) != status_change::none);
           if (entry.failures == 0 && (entry.under_way || differs))
             ++unwritten;
-          bool in_hurry = memory->draining && entry.failures == 0;
+          bool in_hurry =
+              (memory->draining || (entry.latest && entry.latest->drained)) && entry.failures == 0;
           if (entry.under_way || !entry.latest || (at < entry.not_before && !in_hurry))
             continue;
           // At the start the Provider and its Secrets may still be on their way: a Trace that was ready

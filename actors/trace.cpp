@@ -105,9 +105,16 @@ trace_actor::behavior_type trace_state::make_behavior() {
         wake();
         take_delivered(*told);
       },
+      [this](drain_atom) {
+        std::lock_guard guard{memory->use};
+        wake();
+        drain();
+      },
       [this](report_atom, const change_report_ptr& report) {
         std::lock_guard guard{memory->use};
         wake();
+        if (memory->draining)
+          return; // the next process judges it
         conclude(*report);
         go_on();
         ask_for_tick();
@@ -120,7 +127,23 @@ trace_actor::behavior_type trace_state::make_behavior() {
   };
 }
 
+/// From here on what comes is for the process that takes over.
+void trace_state::drain() {
+  memory->draining = true;
+  held_back.clear();
+  publish_status();
+}
+
 void trace_state::take(input next) {
+  if (memory->draining) {
+    if (next.batch)
+      return;
+    memory->now = next.at;
+    release_memory();
+    submit_waiting();
+    publish_status();
+    return;
+  }
   held_back.push_back(std::move(next));
   go_on();
 }
@@ -564,6 +587,8 @@ void trace_state::publish_status() {
   status.exported_until = memory->exported_until;
   if (memory->tells_delivered)
     status.delivered = memory->delivered.latest();
+  // Without a usable Provider nothing is under way, and the next process has what waits too.
+  status.drained = memory->draining && (status.books.traces_waiting == 0 || status.books.traces_stranded > 0);
   if (ever_published && status == published)
     return;
   if (auto to = caf::actor_cast<watcher_actor>(owner)) {

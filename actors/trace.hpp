@@ -105,6 +105,7 @@ struct trace_memory {
     latest_fact = before.latest_fact;
     elsewhere = std::move(before.elsewhere);
     delivered = std::move(before.delivered);
+    draining = before.draining;
   }
 
   /// Held while a message is handled: an actor that was asked to end may still be in the midst of one when
@@ -129,6 +130,7 @@ struct trace_memory {
   sent_spans elsewhere{std::size_t{1} << 16};
   bool tells_delivered = false; ///< another process may take over
   delivered_log delivered;      ///< of whoever leads
+  bool draining = false;        ///< another process takes over
   trace_horizon told;           ///< at `told_at`
   timestamp told_at;
   std::shared_ptr<alarm> wakes;    ///< asked for the time at which a change is due; null for ticks alone
@@ -147,6 +149,7 @@ struct trace_state {
     timestamp at;
   };
   void take(input next);
+  void drain();
   void go_on();
   bool bounded() const;
   std::size_t most_judged() const;

@@ -90,6 +90,16 @@ void virtual_system::remove(const std::string& uid) {
   impl_->run();
 }
 
+void virtual_system::drain(const std::string& uid) {
+  impl_->self->send(impl_->root, drain_atom_v, uid);
+  impl_->run();
+}
+
+void virtual_system::depart(departure_ptr what) {
+  impl_->self->send(impl_->root, remove_atom_v, std::move(what));
+  impl_->run();
+}
+
 void virtual_system::drain() {
   impl_->self->send(impl_->root, drain_atom_v);
   impl_->run();

@@ -29,6 +29,9 @@ public:
 
   void apply(trace_resource_ptr spec);
   void remove(const std::string& uid);
+  /// Another process takes the Trace over.
+  void drain(const std::string& uid);
+  void depart(departure_ptr what);
   /// The process is about to end.
   void drain();
   void apply(provider_binding_ptr binding);

@@ -44,6 +44,7 @@ watcher_actor::behavior_type watcher_state::make_behavior() {
       [this](apply_atom, const trace_resource_ptr& spec) { apply(spec); },
       [this](apply_atom, const delivered_spans_ptr& told) { apply(told); },
       [this](remove_atom, const std::string& uid) { remove(uid); },
+      [this](drain_atom, const std::string& uid) { drain(uid); },
       [this](bind_atom, const std::string& provider_name, const exporter_actor& exporter) {
         providers[provider_name] = {exporter, {}, {}};
         for (const auto& [uid, what] : memory->traces)
@@ -184,8 +185,8 @@ void watcher_state::begin(followed_trace& what) {
         what.since = std::max(known.settled_before + memory->setup.backfill, known.settled_until);
       submitted = std::move(before.mapped().submissions);
     }
-  auto fresh = std::make_shared<trace_memory>(*spec, std::move(options), what.since - memory->setup.backfill,
-                                              memory->setup.remembered);
+  auto fresh =
+      std::make_shared<trace_memory>(*spec, std::move(options), history_of(what), memory->setup.remembered);
   fresh->max_live_changes = memory->setup.max_live_changes;
   fresh->tells_delivered = memory->setup.tells_delivered;
   fresh->ledger = memory->setup.ledger;
@@ -238,6 +239,31 @@ void watcher_state::remove(const std::string& uid) {
     subscribers.erase(found->second.subscriber);
   }
   memory->traces.erase(found);
+}
+
+void watcher_state::drain(const std::string& uid) {
+  auto found = memory->traces.find(uid);
+  if (found == memory->traces.end())
+    return;
+  if (found->second.memory) {
+    // For a successor of its actor too.
+    std::lock_guard guard{found->second.memory->use};
+    found->second.memory->draining = true;
+  }
+  if (auto actor = actors.find(uid); actor != actors.end())
+    self->send(actor->second, drain_atom_v);
+}
+
+/// What was quiet before is history.
+timestamp watcher_state::history_of(const followed_trace& what) const {
+  auto out = what.since - memory->setup.backfill;
+  if (memory->setup.takeover_gap == duration::zero())
+    return out;
+  // Its former owner tells how far it came; what happened when there was none is no history.
+  out -= memory->setup.takeover_gap;
+  if (what.spec->exported_until)
+    out = std::max(out, *what.spec->exported_until - change_table::longest_lag);
+  return out;
 }
 
 void watcher_state::bind(const followed_trace& what) {

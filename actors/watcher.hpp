@@ -28,7 +28,10 @@ struct watcher_setup {
   std::size_t max_live_changes = 10'000; ///< per Trace
   /// No object's states come, as in a recording of Events alone. Never of a cluster: there they may come yet.
   bool messages_only = false;
-  bool tells_delivered = false;    ///< the status of a Trace tells what was delivered: another may take over
+  bool tells_delivered = false; ///< the status of a Trace tells what was delivered: another may take over
+  /// Traces come from other processes while this one runs: it may be so long before one is followed again.
+  /// Zero where none do.
+  duration takeover_gap{0};
   std::size_t max_recent = 4096;   ///< observations remembered for Traces that become interested later
   trace::estate_limits remembered; ///< by each Trace
   /// Counts what is handed in and has not been worked off; null: nobody asks.
@@ -79,6 +82,7 @@ struct watcher_state {
   void apply(const trace_resource_ptr& spec);
   void apply(const delivered_spans_ptr& told);
   void remove(const std::string& uid);
+  void drain(const std::string& uid);
   /// Returns whether it was one of the trace actors.
   bool on_end_of(const caf::actor_addr& who, const caf::error& reason);
   /// Starts to follow a Trace as its spec says, going on from its memory if it has one.
@@ -86,6 +90,7 @@ struct watcher_state {
   void start(followed_trace& what, observation_batch seed);
   void stop(const std::string& uid);
   void bind(const followed_trace& what);
+  timestamp history_of(const followed_trace& what) const;
   void tick(timestamp at);
   void publish_problem(const trace_resource& spec, std::string reason, std::string message);
   void send_status(trace_status_ptr status);

@@ -62,10 +62,11 @@ struct trace_books {
   std::uint64_t changes_sampled_out = 0;
   std::uint64_t changes_filtered = 0; ///< nothing selected took them
   std::uint64_t changes_dropped = 0;
-  std::uint64_t changes_pending = 0; ///< open, settled and waiting for credit, or unacknowledged
-  std::uint64_t traces_waiting = 0;  ///< settled, and without an answer of the backend yet
-  std::uint64_t traces_stranded = 0; ///< those of them that have no usable Provider
-  std::uint64_t traces_spilled = 0;  ///< those of them whose spans are in the data directory only
+  std::uint64_t changes_pending = 0;     ///< open, settled and waiting for credit, or unacknowledged
+  std::uint64_t changes_handed_over = 0; ///< were pending when another process took the Trace over
+  std::uint64_t traces_waiting = 0;      ///< settled, and without an answer of the backend yet
+  std::uint64_t traces_stranded = 0;     ///< those of them that have no usable Provider
+  std::uint64_t traces_spilled = 0;      ///< those of them whose spans are in the data directory only
   std::uint64_t spans_exported = 0;
   std::uint64_t spans_dropped = 0;    ///< of traces that were given up before an exporter took them
   std::uint64_t changes_reopened = 0; ///< open once more, by later evidence; their fate is among the others
@@ -112,12 +113,24 @@ struct trace_status {
   std::string last_refusal;
   /// What was quiet before needs no export by a later process; unknown before the first export.
   timestamp exported_until;
+  /// Its last: all that was handed out is delivered, or nobody takes it, and nothing more is.
+  bool drained = false;
   /// The latest deliveries, oldest first, for a process that takes over; null where none is expected.
   std::shared_ptr<const std::vector<delivered_trace>> delivered;
 
   bool operator==(const trace_status&) const = default;
 };
 using trace_status_ptr = std::shared_ptr<const trace_status>;
+
+/// Traces that another process follows from now on.
+struct departure {
+  std::vector<std::string> uids;
+  /// What exporters have of them may not be sent any more: each is started anew, and what others handed out
+  /// is handed out again.
+  bool recall = false;
+  std::function<void()> done; ///< nothing of them is there any more; on any thread
+};
+using departure_ptr = std::shared_ptr<const departure>;
 
 /// The books of an exporter.
 struct exporter_books {
@@ -200,6 +213,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::delivery_report_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::change_report_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::trace_status_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::delivered_spans_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::departure_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::controller_books_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::send_result_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tc::exporter_setup_ptr)
@@ -256,6 +270,8 @@ using trace_actor = producer_actor::extend<
     caf::reacts_to<tick_atom, caf::timestamp>,
     // What another process has delivered is not handed out.
     caf::reacts_to<apply_atom, delivered_spans_ptr>,
+    // Another process takes over: nothing more is judged, what was handed out is delivered.
+    caf::reacts_to<drain_atom>,
     // From a revision actor.
     caf::reacts_to<report_atom, change_report_ptr>,
     // The submission of that number was read back from the data directory; null when it cannot be.
@@ -269,6 +285,8 @@ using watcher_actor = caf::typed_actor<caf::reacts_to<observe_atom, observation_
                                        caf::reacts_to<apply_atom, delivered_spans_ptr>,
                                        // A Trace resource is gone; its UID.
                                        caf::reacts_to<remove_atom, std::string>,
+                                       // Another process takes over the Trace of that UID.
+                                       caf::reacts_to<drain_atom, std::string>,
                                        // The Provider of that "namespace/name" has an exporter.
                                        caf::reacts_to<bind_atom, std::string, exporter_actor>,
                                        // The Provider of that "namespace/name" cannot be used: reason,
@@ -302,6 +320,10 @@ using controller_actor =
                      caf::reacts_to<synced_atom>, caf::reacts_to<tick_atom, caf::timestamp>,
                      // The process ends: the latest statuses are written without waiting.
                      caf::reacts_to<drain_atom>,
+                     // Another process takes over the Trace of that UID: its last status is to be written.
+                     caf::reacts_to<drain_atom, std::string>,
+                     // Other processes follow these.
+                     caf::reacts_to<remove_atom, departure_ptr>,
                      // From the watcher: the status of a Trace changed.
                      caf::reacts_to<status_atom, trace_status_ptr>,
                      // From an exporter: its books changed.

@@ -8,7 +8,8 @@ namespace {
 
 bool adds_up(const trace_books& books) {
   return books.changes_opened == books.changes_exported + books.changes_history + books.changes_sampled_out +
-                                     books.changes_filtered + books.changes_dropped + books.changes_pending;
+                                     books.changes_filtered + books.changes_dropped + books.changes_pending +
+                                     books.changes_handed_over;
 }
 
 bool adds_up(const exporter_books& books) {
@@ -34,15 +35,25 @@ std::string books_json(const controller_books& books, const std::optional<store:
       {"actorRestarts", books.restarts},    {"balanced", balanced(books)},
       {"traces", nlohmann::json::object()}, {"exporters", nlohmann::json::object()}};
   auto written = [](const trace_books& trace) {
-    return nlohmann::json{{"observations", trace.observations},      {"opened", trace.changes_opened},
-                          {"exported", trace.changes_exported},      {"history", trace.changes_history},
-                          {"sampledOut", trace.changes_sampled_out}, {"filtered", trace.changes_filtered},
-                          {"dropped", trace.changes_dropped},        {"pending", trace.changes_pending},
-                          {"waiting", trace.traces_waiting},         {"stranded", trace.traces_stranded},
-                          {"spilled", trace.traces_spilled},         {"spansDropped", trace.spans_dropped},
-                          {"spansExported", trace.spans_exported},   {"spansLate", trace.spans_late},
-                          {"spansFaded", trace.spans_faded},         {"reopened", trace.changes_reopened},
-                          {"revisionRestarts", trace.restarts},      {"balanced", adds_up(trace)}};
+    return nlohmann::json{{"observations", trace.observations},
+                          {"opened", trace.changes_opened},
+                          {"exported", trace.changes_exported},
+                          {"history", trace.changes_history},
+                          {"sampledOut", trace.changes_sampled_out},
+                          {"filtered", trace.changes_filtered},
+                          {"dropped", trace.changes_dropped},
+                          {"pending", trace.changes_pending},
+                          {"waiting", trace.traces_waiting},
+                          {"stranded", trace.traces_stranded},
+                          {"spilled", trace.traces_spilled},
+                          {"spansDropped", trace.spans_dropped},
+                          {"spansExported", trace.spans_exported},
+                          {"spansLate", trace.spans_late},
+                          {"spansFaded", trace.spans_faded},
+                          {"reopened", trace.changes_reopened},
+                          {"revisionRestarts", trace.restarts},
+                          {"handedOver", trace.changes_handed_over},
+                          {"balanced", adds_up(trace)}};
   };
   for (const auto& [name, trace] : books.traces)
     out["traces"][name] = written(trace);

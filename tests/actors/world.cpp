@@ -11,7 +11,8 @@ void expect_balance(const controller_books& books) {
     SCOPED_TRACE(name);
     EXPECT_EQ(trace.changes_opened, trace.changes_exported + trace.changes_history +
                                         trace.changes_sampled_out + trace.changes_filtered +
-                                        trace.changes_dropped + trace.changes_pending);
+                                        trace.changes_dropped + trace.changes_pending +
+                                        trace.changes_handed_over);
   }
   for (const auto& [name, exporter] : books.exporters) {
     SCOPED_TRACE(name);
