@@ -13,7 +13,7 @@ struct shard_elector::impl : std::enable_shared_from_this<shard_elector::impl> {
 
   void timer() { take(election.on_timer(context.clock())); }
 
-  void take(shard_step step) {
+  void take(const shard_step& step) {
     if (step.wait) {
       auto mine = ++timers;
       context.loop.after(*step.wait, [weak = weak_from_this(), mine] {
@@ -21,8 +21,8 @@ struct shard_elector::impl : std::enable_shared_from_this<shard_elector::impl> {
           self->timer();
       });
     }
-    for (auto& request : step.send)
-      send(std::move(request));
+    for (const auto& request : step.send)
+      send(request);
     tell([&] {
       if (changed)
         changed(election);
@@ -51,7 +51,7 @@ struct shard_elector::impl : std::enable_shared_from_this<shard_elector::impl> {
     };
   }
 
-  void send(shard_request request) {
+  void send(const shard_request& request) {
     auto ticket = request.ticket;
     if (request.verb == shard_verb::list) {
       api.send("GET", collection_path(lease_resource(), namespace_name), {}, {},

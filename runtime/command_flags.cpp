@@ -29,7 +29,7 @@ flag_binding bind_shard(shard& value) {
   auto set = [&value](std::string_view text) -> tl::expected<void, std::string> {
     auto parsed = shard::parse(text);
     if (!parsed)
-      return tl::unexpected("is no shard; write INDEX/COUNT, as in 0/4 to 3/4, of at most " +
+      return tl::unexpected("is no shard; write INDEX/COUNT, as in 0/4 to 3/4, or auto/COUNT, of at most " +
                             std::to_string(shard::most));
     value = *parsed;
     return {};
@@ -49,9 +49,11 @@ void add_election(flag_table& out, leader_election_options& to) {
   out.push_back({group, "leader-election-lease-duration", "DURATION",
                  "A lease that has not been renewed for so long is taken by another replica.",
                  bind_duration(to.lease_duration)});
-  out.push_back({group, "leader-election-renew-deadline", "DURATION",
-                 "A leader that could not renew its lease for so long ends; below the lease duration.",
-                 bind_duration(to.renew_deadline)});
+  out.push_back(
+      {group, "leader-election-renew-deadline", "DURATION",
+       "A leader that could not renew its lease for so long ends, a shard is let go of; below the lease "
+       "duration.",
+       bind_duration(to.renew_deadline)});
   out.push_back({group, "leader-election-retry-period", "DURATION",
                  "Time between two attempts to take or to renew the lease.", bind_duration(to.retry_period)});
 }
@@ -110,8 +112,12 @@ flag_table flags_of(run_options& to, raw_values& raw) {
                  "Follow only Trace resources whose labels match, as in app=web,tier!=cache.",
                  bind_label_selector(to.watch_label_selector)});
   out.push_back({watched, "shard", "INDEX/COUNT",
-                 "Follow only the Traces of this shard, as in 0/4 to 3/4: each Trace is of exactly one.",
+                 "Follow only the Traces of this shard, as in 0/4 to 3/4: each Trace is of exactly one. With "
+                 "auto/COUNT, replicas share the shards among them by Leases, as replicas come and go.",
                  bind_shard(to.shard)});
+  out.push_back({watched, "shard-warm-up", "DURATION",
+                 "With --shard auto/COUNT: watch for so long before taking shards that other replicas hold.",
+                 bind_duration(to.shard_warm_up)});
   out.push_back({watched, "no-cross-namespace-refs", "",
                  "Refuse a Trace that names objects of another namespace.",
                  bind_switch(to.no_cross_namespace_refs)});

@@ -175,6 +175,11 @@ metrics::metrics()
                                               "Observations that the store does not have.", {"reason"})),
       store_files_damaged(
           make_counter<0>(*registry_, "store_files_damaged_total", "Damaged files that were set aside.")),
+      shards_held(make_gauge<0>(*registry_, "shards_held",
+                                "Shards whose Traces this replica follows; with --shard auto/COUNT.")),
+      shard_replicas(make_gauge<0>(*registry_, "shard_replicas", "Replicas that share the shards.")),
+      shard_events(make_counter<1>(*registry_, "shard_events_total", "Shards acquired, handed over and lost.",
+                                   {"event"})),
       leader_election_master_status({prometheus::BuildGauge()
                                          .Name("leader_election_master_status")
                                          .Help("1 while this replica leads, 0 while it stands by.")

@@ -143,6 +143,9 @@ public:
   counter_family<0> store_files_damaged;     ///< store_files_damaged_total
 
   // -- leader election --
+  gauge_family<0> shards_held;                   ///< shards_held
+  gauge_family<0> shard_replicas;                ///< shard_replicas
+  counter_family<1> shard_events;                ///< shard_events_total{event}
   gauge_family<1> leader_election_master_status; ///< as controller-runtime names it, without prefix: {name}
 
   // -- health --

@@ -174,8 +174,12 @@ std::optional<std::string> settle_cluster(cluster_options& cluster, const surrou
 }
 
 /// What client-go demands of the three durations, so that the old leader has stopped before another begins.
-std::optional<std::string> wrong_election(const leader_election_options& options) {
-  if (!options.enable)
+std::optional<std::string> wrong_election(const leader_election_options& options, const shard& part) {
+  if (part.automatic && options.enable)
+    return "--shard " + part.to_string() +
+           " elects the owner of each shard by Leases of its own; leave --enable-leader-election out, or "
+           "write --shard INDEX/COUNT";
+  if (!options.enable && !part.automatic)
     return std::nullopt;
   if (options.renew_deadline >= options.lease_duration)
     return std::string{"--leader-election-renew-deadline is not below --leader-election-lease-duration: a "
@@ -237,8 +241,13 @@ std::optional<std::string> settle(run_options& options, const raw_values& raw, c
     options.dead_letter_dir.clear();
   else if (options.dead_letter_dir.empty() && !options.data_dir.empty())
     options.dead_letter_dir = (std::filesystem::path{options.data_dir} / "dead-letters").string();
-  if (auto problem = wrong_election(options.election))
+  if (auto problem = wrong_election(options.election, options.shard))
     return problem;
+  if (options.shard.automatic && !options.data_dir.empty())
+    return "--shard " + options.shard.to_string() +
+           " and --data-dir do not go together: a shard goes on where there is a replica, and its data "
+           "stays; "
+           "leave --data-dir out, or write --shard INDEX/COUNT";
   if (options.pool.probe_interval < std::chrono::seconds{1})
     return std::string{"--exporter-probe-interval is below a second; a backend that is away needs rest"};
   if (options.pool.export_batch_bytes > options.pool.exporter_queue_bytes)

@@ -73,7 +73,8 @@ struct run_options {
   std::string cluster_name;    ///< k8s.cluster.name; "" = not set
   std::string watch_namespace; ///< "" = all namespaces
   std::string watch_label_selector;
-  runtime::shard shard; ///< of the Traces, those of this process
+  runtime::shard shard;                             ///< of the Traces, those of this process
+  duration shard_warm_up = std::chrono::minutes{5}; ///< before shards of others are taken
   bool no_cross_namespace_refs = false;
   duration backfill = std::chrono::minutes{5};
   std::optional<listen_address> metrics_address = listen_address{"", 8080}; ///< nothing = off

@@ -4,9 +4,11 @@
 #include "export/environment.hpp"
 #include "export/http_sink.hpp"
 #include "kube/cluster.hpp"
+#include "kube/decode/decode.hpp"
 #include "kube/discovery.hpp"
 #include "kube/lease_elector.hpp"
 #include "kube/reflector.hpp"
+#include "kube/shard_elector.hpp"
 #include "runtime/http_server.hpp"
 #include "runtime/memory_limit.hpp"
 #include "runtime/metrics.hpp"
@@ -21,6 +23,7 @@
 #include "runtime/program/event_tee.hpp"
 #include "runtime/program/fact_packing.hpp"
 #include "runtime/program/fenced_sink.hpp"
+#include "runtime/program/followed_shards.hpp"
 #include "runtime/program/injected_crashes.hpp"
 #include "runtime/program/leadership.hpp"
 #include "runtime/program/lease_identity.hpp"
@@ -29,6 +32,7 @@
 #include "runtime/program/observers.hpp"
 #include "runtime/program/overload.hpp"
 #include "runtime/program/provider_registry.hpp"
+#include "runtime/program/shard_duties.hpp"
 #include "runtime/program/status_patches.hpp"
 #include "runtime/program/wall_clock.hpp"
 
@@ -67,6 +71,9 @@ constexpr auto longest_first_write = std::chrono::seconds{10};
 
 /// How long the end may take until the lease is given back; else it runs out.
 constexpr auto giving_back = std::chrono::seconds{2};
+/// With shards that replicas share, so many recent observations are what a Trace goes on from that another
+/// replica followed before.
+constexpr std::size_t remembered_for_others = 16'384;
 /// Of --data-dir-limit, one in so many bytes is for what open changes know while memory is short.
 constexpr std::size_t share_of_spill_file = 4;
 
@@ -89,9 +96,10 @@ std::function<double()> random_source() {
 
 /// What /debug/books has of each Trace, as the label of a metric.
 constexpr std::pair<const char*, std::uint64_t trace_books::*> change_states[] = {
-    {"pending", &trace_books::changes_pending},       {"exported", &trace_books::changes_exported},
-    {"history", &trace_books::changes_history},       {"sampled_out", &trace_books::changes_sampled_out},
-    {"not_selected", &trace_books::changes_filtered}, {"dropped", &trace_books::changes_dropped}};
+    {"pending", &trace_books::changes_pending},        {"exported", &trace_books::changes_exported},
+    {"history", &trace_books::changes_history},        {"sampled_out", &trace_books::changes_sampled_out},
+    {"not_selected", &trace_books::changes_filtered},  {"dropped", &trace_books::changes_dropped},
+    {"handed_over", &trace_books::changes_handed_over}};
 
 /// Over all Traces, deleted ones too.
 std::uint64_t sum_of(const controller_books& books, std::uint64_t trace_books::*what) {
@@ -99,6 +107,10 @@ std::uint64_t sum_of(const controller_books& books, std::uint64_t trace_books::*
   for (const auto& [name, trace] : books.traces)
     out += trace.*what;
   return out;
+}
+
+duration steady_clock() {
+  return duration{std::chrono::steady_clock::now().time_since_epoch()};
 }
 
 server_response answer(int status, std::string text) {
@@ -132,6 +144,7 @@ struct controller_process::impl {
       one->stop();
     loop.stop();
     elector.reset();
+    sharing.reset();
     {
       std::lock_guard guard{mutex};
       ending = true;
@@ -160,10 +173,30 @@ struct controller_process::impl {
   void become_ready(const std::string& without);
   void start_watching();
   tl::expected<void, std::string> stand_for_election(const std::string& context_namespace);
-  /// Whether this process may send and write now. Thread-safe.
-  bool leads() const { return !leader || leader->leads(); }
+  tl::expected<std::string, std::string> lease_namespace(const char* flag,
+                                                         const std::string& context_namespace) const;
+  tl::expected<void, std::string> share_shards(const std::string& context_namespace);
+  shard_duties::outside duties_outside();
+  void begin_shards(const std::vector<std::size_t>& shards);
+  void drain_shard(std::size_t shard);
+  void drop_shard(std::size_t shard, bool recall, std::function<void()> done);
+  void follow(trace_resource spec, std::string_view json, bool by_another);
+  void write_status(const trace_status& status, std::function<void(std::string)> done);
+  /// Whether a Trace of that UID is one of this process. On the loop's thread.
+  bool follows(const std::string& uid) const {
+    return duties ? duties->follows(traces->shard_of(uid)) : options.shard.owns(uid);
+  }
+  /// Whether this process may send now. Thread-safe.
+  bool leads() const { return leader ? leader->leads() : !duties || duties->may_send(); }
+  /// Whether another has its work for now. Thread-safe.
+  bool stands_by() const { return leader && !leader->leads(); }
+  /// Whether it may write the status of that Trace now. Thread-safe.
+  bool may_write(const std::string& uid) const {
+    return duties ? duties->may_write(traces->shard_of(uid)) : leads();
+  }
   void tell_delivered(std::string_view trace_json);
   void give_lease_back();
+  void retire();
   std::unique_ptr<cluster_feed> make_feed();
   provider_registry::outside registry_outside();
   tl::expected<void, std::string> start_servers();
@@ -205,6 +238,11 @@ struct controller_process::impl {
 
   std::unique_ptr<leadership> leader;        ///< null without --enable-leader-election; never replaced
   std::unordered_set<std::string> caught_up; ///< UIDs of Traces whose status was read; on the loop's thread
+  // With --shard auto/COUNT, else null; never replaced.
+  std::unique_ptr<shard_duties> duties;
+  std::unique_ptr<followed_shards> traces;        ///< on the loop's thread, but for shard_of()
+  std::map<std::string, std::string> just_listed; ///< Traces as JSON by UID, while shards are begun
+  bool retired = false;                           ///< guarded by `mutex`: all shards are given back
   memory_limits memory;
   std::shared_ptr<actors::memory_ledger> ledger; ///< set when the data directory is open
   std::unique_ptr<memory_watch> memory_watching;
@@ -225,6 +263,7 @@ struct controller_process::impl {
   kube::discovery versions;
   cluster_writer writer;
   std::unique_ptr<kube::lease_elector> elector;
+  std::unique_ptr<kube::shard_elector> sharing;
   std::unique_ptr<provider_registry> registry;
   std::unique_ptr<cluster_feed> feed;
   std::vector<std::unique_ptr<kube::reflector>> reflectors;
@@ -275,6 +314,8 @@ controller_process::start(const run_options& options, std::shared_ptr<kube::acce
   made->start_to_account();
   if (auto stands = made->stand_for_election(context_namespace); !stands)
     return tl::unexpected(stands.error());
+  if (auto shares = made->share_shards(context_namespace); !shares)
+    return tl::unexpected(shares.error());
   made->start_actors();
   made->registry = std::make_unique<provider_registry>(made->registry_outside());
   made->feed = made->make_feed(); // before the probes ask it
@@ -308,19 +349,28 @@ void controller_process::impl::start_to_account() {
   memory_watching = std::make_unique<memory_watch>(ledger);
 }
 
+tl::expected<std::string, std::string>
+controller_process::impl::lease_namespace(const char* flag, const std::string& context_namespace) const {
+  auto out = environment_value("RUNTIME_NAMESPACE").value_or(context_namespace);
+  if (out.empty())
+    return tl::unexpected(std::string{flag} +
+                          " needs a namespace for its Lease; set $RUNTIME_NAMESPACE, or a namespace in the "
+                          "kubeconfig's context");
+  return out;
+}
+
 tl::expected<void, std::string>
 controller_process::impl::stand_for_election(const std::string& context_namespace) {
   const auto& chosen = options.election;
   if (!chosen.enable)
     return {};
-  auto space = environment_value("RUNTIME_NAMESPACE").value_or(context_namespace);
-  if (space.empty())
-    return tl::unexpected<std::string>("--enable-leader-election needs a namespace for its Lease; set "
-                                       "$RUNTIME_NAMESPACE, or a namespace in the kubeconfig's context");
+  auto found = lease_namespace("--enable-leader-election", context_namespace);
+  if (!found)
+    return tl::unexpected(found.error());
+  const auto& space = *found;
   auto name = lease_name(options);
-  auto clock = [] { return duration{std::chrono::steady_clock::now().time_since_epoch()}; };
   leadership::outside out;
-  out.clock = clock;
+  out.clock = steady_clock;
   out.later = [this](duration wait, std::function<void()> then) { loop.after(wait, std::move(then)); };
   out.catch_up = [this](std::function<void(const std::string&)> done) {
     writer.list_traces(
@@ -341,18 +391,127 @@ controller_process::impl::stand_for_election(const std::string& context_namespac
   kube::election_settings with{identity, chosen.lease_duration, chosen.renew_deadline, chosen.retry_period};
   elector = std::make_unique<kube::lease_elector>(
       kube::elector_context{loop, target,
-                            [clock] {
-                              return kube::election_time{clock(), wall_clock()};
+                            [] {
+                              return kube::election_time{steady_clock(), wall_clock()};
                             },
                             random},
       space, name, std::move(with), [this](const kube::lease_election& now) { leader->changed(now); });
   return {};
 }
 
+tl::expected<void, std::string> controller_process::impl::share_shards(const std::string& context_namespace) {
+  if (!options.shard.automatic)
+    return {};
+  const auto& chosen = options.election;
+  auto flag = "--shard " + options.shard.to_string();
+  auto space = lease_namespace(flag.c_str(), context_namespace);
+  if (!space)
+    return tl::unexpected(space.error());
+  auto names = shard_leases(options);
+  auto identity = lease_identity();
+  log.info("sharing shards", {{"shards", options.shard.count},
+                              {"leases", *space + '/' + names.prefix + "-shard-*-of-" +
+                                             std::to_string(options.shard.count) + names.suffix},
+                              {"identity", identity}});
+  traces = std::make_unique<followed_shards>(options.shard.count);
+  duties = std::make_unique<shard_duties>(options.shard.count, options.shutdown_timeout, duties_outside(),
+                                          log.named("shards"));
+  sharing = std::make_unique<kube::shard_elector>(
+      kube::elector_context{loop, target,
+                            [] {
+                              return kube::election_time{steady_clock(), wall_clock()};
+                            },
+                            random},
+      *space,
+      kube::sharding_settings{identity, names.prefix, names.suffix, options.shard.count,
+                              chosen.lease_duration, chosen.renew_deadline, chosen.retry_period,
+                              options.shard_warm_up},
+      [this](const kube::shard_election& now) { duties->changed(now); });
+  return {};
+}
+
+shard_duties::outside controller_process::impl::duties_outside() {
+  shard_duties::outside out;
+  out.clock = steady_clock;
+  out.later = [this](duration wait, std::function<void()> then) { loop.after(wait, std::move(then)); };
+  out.catch_up = [this](std::function<void(const std::string&)> done) {
+    just_listed.clear();
+    writer.list_traces(
+        options.watch_namespace, options.watch_label_selector,
+        [this](const std::string& json) {
+          if (auto told = kube::decoder{}.decode_trace(json))
+            just_listed[told->uid] = json;
+        },
+        std::move(done));
+  };
+  out.begin = [this](const std::vector<std::size_t>& shards) { begin_shards(shards); };
+  out.drain = [this](std::size_t shard) { drain_shard(shard); };
+  out.drop = [this](std::size_t shard, bool recall, std::function<void()> done) {
+    drop_shard(shard, recall, std::move(done));
+  };
+  out.give_back = [this](std::size_t shard) { sharing->give_back(shard); };
+  out.counted = [this](shard_event event) { counters.shard_events.add(1, to_string(event)); };
+  out.shown = [this](std::size_t held, std::size_t replicas) {
+    counters.shards_held.set(static_cast<double>(held));
+    counters.shard_replicas.set(static_cast<double>(replicas));
+  };
+  return out;
+}
+
+void controller_process::impl::begin_shards(const std::vector<std::size_t>& shards) {
+  auto listed = std::exchange(just_listed, {});
+  for (const auto& [uid, json] : listed)
+    if (auto told = kube::decoder{}.decode_trace(json))
+      traces->seen(*told); // the watch may not have told of it yet
+  for (auto shard : shards) {
+    log.info("following the Traces of a shard", {{"shard", shard}, {"traces", traces->of(shard).size()}});
+    for (const auto& [uid, spec] : traces->of(shard)) {
+      auto found = listed.find(uid);
+      auto fresh = spec;
+      if (found != listed.end())
+        if (auto told = kube::decoder{}.decode_trace(found->second))
+          fresh.exported_until = told->exported_until; // by its former owner
+      follow(std::move(fresh), found == listed.end() ? std::string_view{} : found->second, true);
+    }
+  }
+}
+
+void controller_process::impl::drain_shard(std::size_t shard) {
+  auto uids = traces->drain(shard);
+  for (const auto& uid : uids)
+    caf::anon_send(root, drain_atom_v, uid);
+  if (uids.empty())
+    loop.post([this, shard] { duties->handed_over(shard); });
+}
+
+void controller_process::impl::drop_shard(std::size_t shard, bool recall, std::function<void()> done) {
+  auto what = std::make_shared<departure>();
+  for (const auto& [uid, spec] : traces->of(shard)) {
+    what->uids.push_back(uid);
+    caught_up.erase(uid);
+    warnings.gone(uid);
+    registry->reference(uid, {});
+  }
+  what->recall = recall;
+  what->done = [this, done = std::move(done)] { loop.post(done); };
+  caf::anon_send(root, remove_atom_v, departure_ptr{std::move(what)});
+}
+
 void controller_process::impl::tell_delivered(std::string_view trace_json) {
   if (auto told = read_delivered(trace_json))
     caf::anon_send(root, apply_atom_v,
                    delivered_spans_ptr{std::make_shared<delivered_spans>(std::move(*told))});
+}
+
+/// Everything is handed over, in the time that is left.
+void controller_process::impl::retire() {
+  loop.post([this] {
+    sharing->retire([this] {
+      std::lock_guard guard{mutex};
+      retired = true;
+      changed.notify_all();
+    });
+  });
 }
 
 void controller_process::impl::give_lease_back() {
@@ -379,7 +538,11 @@ void controller_process::impl::start_actors() {
   setup.watching.wakes = wakes;
   setup.began = wall_clock();
   setup.watching.restored = restored.actors;
-  setup.watching.tells_delivered = options.election.enable;
+  setup.watching.tells_delivered = options.election.enable || duties;
+  if (duties) {
+    setup.watching.takeover_gap = 2 * options.election.lease_duration;
+    setup.watching.max_recent = remembered_for_others;
+  }
   setup.leads = !options.election.enable;
   setup.watching.ledger = ledger;
   setup.watching.remembered.bytes = memory.remembered;
@@ -395,17 +558,7 @@ void controller_process::impl::start_actors() {
   };
   setup.publish_books = [this](controller_books_ptr latest) { publish(std::move(latest)); };
   setup.write_status = [this](const trace_status& status, std::function<void(std::string)> done) {
-    if (!leads())
-      return done("this process does not lead");
-    auto body = patches.patch_for(status, wall_clock());
-    writer.patch_trace_status(
-        status, std::move(body),
-        [this, name = status.namespace_name + '/' + status.name,
-         done = std::move(done)](const std::string& error) {
-          if (!error.empty())
-            log.error("the status of a Trace cannot be written", {{"trace", name}, {"error", error}});
-          done(error);
-        });
+    write_status(status, std::move(done));
   };
   root = actors_.system().spawn(actors::controller, std::move(setup));
   // Nobody supervises the root: without it nothing works any more, so the process ends and is started anew.
@@ -418,6 +571,24 @@ void controller_process::impl::start_actors() {
     stop_requested = true;
     changed.notify_all();
   });
+}
+
+void controller_process::impl::write_status(const trace_status& status,
+                                            std::function<void(std::string)> done) {
+  if (!may_write(status.uid))
+    return done("this process does not lead");
+  auto body = patches.patch_for(status, wall_clock());
+  writer.patch_trace_status(
+      status, std::move(body), [this, status, done = std::move(done)](const std::string& error) {
+        if (!error.empty())
+          log.error("the status of a Trace cannot be written",
+                    {{"trace", status.namespace_name + '/' + status.name}, {"error", error}});
+        done(error);
+        if (!traces || !error.empty())
+          return;
+        if (auto shard = traces->written(status))
+          duties->handed_over(*shard);
+      });
 }
 
 void controller_process::impl::arm_patience(std::chrono::seconds wait) {
@@ -477,7 +648,7 @@ controller_process::impl::make_setup(const std::string& provider, const resolved
   std::shared_ptr<exporting::span_sink> sink =
       exporting::make_sink(loop, complete.target, std::move(complete.options), std::move(encoding));
   log.info("provider ready", {{"provider", provider}, {"endpoint", sink->description()}});
-  if (leader)
+  if (leader || duties)
     sink = std::make_shared<fenced_sink>(std::move(sink), [this] { return leads(); });
   auto out = std::make_shared<exporter_setup>();
   out->sink = std::move(sink);
@@ -558,20 +729,16 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
                    wall_clock());
   };
   out.trace = [this](trace_resource spec, std::string_view json) {
-    if (!options.shard.owns(spec.uid))
-      return; // another process follows it
+    if (traces)
+      traces->seen(spec);
     // Once this process leads, what comes back is its own.
-    auto stands_by = leader && !leader->has_begun();
-    patches.seen(json, stands_by);
-    auto catches_up = leader && (caught_up.insert(spec.uid).second || stands_by);
-    registry->reference(spec.uid, spec.namespace_name + '/' + spec.provider_name);
-    if (durable)
-      durable->trace_seen(spec);
-    caf::anon_send(root, apply_atom_v, trace_resource_ptr{std::make_shared<trace_resource>(std::move(spec))});
-    if (catches_up)
-      tell_delivered(json);
+    if (follows(spec.uid))
+      follow(std::move(spec), json, leader && !leader->has_begun());
   };
   out.trace_gone = [this](const std::string& uid) {
+    if (traces)
+      if (auto shard = traces->gone(uid))
+        duties->handed_over(*shard);
     patches.gone(uid);
     caught_up.erase(uid);
     warnings.gone(uid);
@@ -583,7 +750,11 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
   out.bad_trace = [this](trace_resource refused, const kube::decode_error& error) {
     counters.decode_errors.add(1, "Trace");
     log.error("a Trace cannot be followed", {{"trace", error.object}, {"error", error.to_string()}});
-    if (refused.uid.empty() || !options.shard.owns(refused.uid))
+    if (refused.uid.empty())
+      return;
+    if (traces)
+      traces->seen(refused);
+    if (!follows(refused.uid))
       return;
     registry->reference(refused.uid, {});
     if (durable)
@@ -638,6 +809,18 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
                                         kube::watched_kinds().size());
 }
 
+/// `by_another`: another process has followed it until now, or does.
+void controller_process::impl::follow(trace_resource spec, std::string_view json, bool by_another) {
+  patches.seen(json, by_another);
+  auto catches_up = (leader || duties) && (caught_up.insert(spec.uid).second || by_another);
+  registry->reference(spec.uid, spec.refused.empty() ? spec.namespace_name + '/' + spec.provider_name : "");
+  if (durable)
+    durable->trace_seen(spec);
+  caf::anon_send(root, apply_atom_v, trace_resource_ptr{std::make_shared<trace_resource>(std::move(spec))});
+  if (catches_up)
+    tell_delivered(json);
+}
+
 /// With a data directory whoever is ready can be killed: the next process goes on from where the lists were,
 /// and is told what happened since. Before, it would list anew and see the last state of each object alone.
 void controller_process::impl::become_ready(const std::string& without) {
@@ -647,6 +830,9 @@ void controller_process::impl::become_ready(const std::string& without) {
     log.info("the first lists are complete");
   else
     log.error("going on without kinds that cannot be listed", {{"kinds", without}});
+  // Not before: whoever gives something up for this process would wait for its lists.
+  if (sharing)
+    sharing->start();
 }
 
 void controller_process::impl::all_listed() {
@@ -777,7 +963,7 @@ tl::expected<void, std::string> controller_process::impl::start_intake() {
   with.limits.connections = 64; // each may hold a whole body; Flux has a connection for each controller
   with.limits.header_bytes = event_intake::largest_header;
   with.routes.push_back({"", "", [this](const server_request& request) {
-                           if (leads())
+                           if (!stands_by())
                              return intake->answer(request);
                            // Told here, nobody who exports would know of it; the sender tries again.
                            counters.events_received.add(1, "503", "standby");
@@ -836,7 +1022,7 @@ tl::expected<void, std::string> controller_process::impl::start_servers() {
                            }});
     with.routes.push_back({"GET", "/readyz", [this](const server_request&) {
                              // As Flux's: a standby is ready, unless it is the leader alone that serves.
-                             if (is_ready && options.events_address && !leads())
+                             if (is_ready && options.events_address && stands_by())
                                return answer(503, "stands by: HTTP events are for the leader\n");
                              if (is_ready)
                                return answer(200, "ok\n");
@@ -920,7 +1106,12 @@ bool controller_process::drain() {
   });
   // Who stands by has nothing of its own to finish, and who lost the lease must not.
   auto finishes = !own.leader || own.leader->has_begun();
+  auto hands_over = own.sharing && own.options.election.release_on_cancel;
   auto deadline = std::chrono::steady_clock::now() + own.options.shutdown_timeout;
+  if (hands_over) {
+    own.retire();
+    deadline += giving_back; // what could not be delivered in time is dropped first
+  }
   std::unique_lock guard{own.mutex};
   // Two more publications, so that what was under way when watching ended is in the books.
   auto enough = own.books_seen + 2;
@@ -928,6 +1119,8 @@ bool controller_process::drain() {
     // What has no usable Provider will get none while the process ends.
     if (own.life.has_failed() || !finishes || !own.leads())
       return true;
+    if (hands_over)
+      return own.retired && (!own.tee || own.tee->waiting() == 0);
     return own.books_seen >= enough && own.books &&
            sum_of(*own.books, &trace_books::traces_waiting) ==
                sum_of(*own.books, &trace_books::traces_stranded) &&

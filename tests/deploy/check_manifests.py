@@ -135,10 +135,10 @@ def least_privilege():
     if watched:
         expect(readable == watched, f"rbac.yaml reads {sorted(readable - watched)} too much and {sorted(watched - readable)} too little "
                                     "against kube/resources")
-    for role in (d for d in documents("components", "leader-election", "rbac.yaml") if d["kind"] == "Role"):
-        for rule in role["rules"]:
-            expect(rule["resources"] == ["leases"] and set(rule["verbs"]) == {"get", "create", "update"},
-                   f"leader-election/rbac.yaml: {rule}")
+    for component, reads in (("leader-election", "get"), ("shared-shards", "list")):
+        for role in (d for d in documents("components", component, "rbac.yaml") if d["kind"] == "Role"):
+            for rule in role["rules"]:
+                expect(rule["resources"] == ["leases"] and set(rule["verbs"]) == {reads, "create", "update"}, f"{component}/rbac.yaml: {rule}")
     for role in (d for d in documents("base", "rbac-secrets.yaml") if d["kind"] == "ClusterRole"):
         for rule in role["rules"]:
             expect(rule["resources"] == ["secrets"] and rule["verbs"] == ["get"], f"rbac-secrets.yaml: {rule}")

@@ -79,43 +79,6 @@ class Gate:
             each.close()
 
 
-class Backend(stand_in.Backend):
-    """Keeps for each span what it says."""
-
-    def __init__(self, place, name):
-        super().__init__(os.path.join(place, name + ".jsonl"))
-        self.spans, self.received = {}, 0
-
-    def take(self, at, body):
-        super().take(at, body)
-        with self.lock:
-            for resources in json.loads(body).get("resourceSpans", []):
-                for scope in resources["scopeSpans"]:
-                    for span in scope["spans"]:
-                        said = {each["key"]: each["value"].get("stringValue") for each in span.get("attributes", [])}
-                        self.received += 1
-                        self.spans[span["traceId"], span["spanId"]] = (
-                            span["name"], span.get("parentSpanId", ""), said.get("flux.span.kind"), said.get("flux.outcome"),
-                            said.get("flux.reason"))
-
-    def again(self):
-        with self.lock:
-            return self.received - len(self.spans)
-
-
-def manifests(name, port):
-    """The Trace and the Provider of stand_in, under a name of their own."""
-    out = []
-    for text in stand_in.manifests(port).split("\n---\n"):
-        thing = json.loads(text)
-        thing["metadata"]["name"] = name
-        thing["metadata"]["labels"] = {"for": name}
-        if thing["kind"] == "Trace":
-            thing["spec"]["providerRef"]["name"] = name
-        out.append(json.dumps(thing))
-    return "\n---\n".join(out) + "\n"
-
-
 class Replica(stand_in.Program):
     def __init__(self, program, number, api, gate, place, *options):
         kubeconfig = os.path.join(place, f"kubeconfig-{number}")
@@ -173,13 +136,6 @@ def expect(good, problem, *replicas):
         raise AssertionError(problem + "".join(f"\n-- replica {each.number}:\n{each.text()[-2500:]}" for each in replicas))
 
 
-def compare(wanted, got):
-    problems = [f"lost: {key} {what}" for key, what in wanted.items() if key not in got]
-    problems += [f"not sent by an undisturbed run: {key} {what}" for key, what in got.items() if key not in wanted]
-    problems += [f"differs: {key} {what}, not {wanted[key]}" for key, what in got.items() if key in wanted and what != wanted[key]]
-    expect(not problems, "\n  ".join(problems[:20]))
-
-
 def kill(leader, others, backend):
     """kill -9: the lease runs out."""
     leader.process.kill()
@@ -230,9 +186,9 @@ def main():
         recording = os.path.join(place, "storm")
         status, text = stand_in.run([storm, "--output", recording, "--seed", "5", "--commits", "8"])
         expect(status == 0, text)
-        with Backend(place, "alone") as alone, Backend(place, "replicas") as backend, \
+        with stand_in.SpanBackend(place, "alone") as alone, stand_in.SpanBackend(place, "replicas") as backend, \
                 stand_in.StandIn(server, recording, place,
-                                 manifests("alone", alone.port) + "---\n" + manifests("replicas", backend.port),
+                                 stand_in.named_manifests("alone", alone.port) + "---\n" + stand_in.named_manifests("replicas", backend.port),
                                  "--rate", str(RATE)) as api, \
                 stand_in.Program(program, api.kubeconfig, place, api.backfill(), "--watch-label-selector=for=alone",
                                  "--scheduler-threads=1") as undisturbed:
@@ -272,7 +228,7 @@ def play(api, undisturbed, alone, backend, program, place):
         stand_in.wait_for("the end of the storm", api.is_heard)
         stand_in.wait_until_delivered(undisturbed, alone, stand_in.changes_of(api.judge))
         stand_in.wait_until_delivered(leader, backend, quiet=3)
-        compare(alone.spans, backend.spans)
+        stand_in.compare_spans(alone.spans, backend.spans)
         print(f"{len(alone.spans)} spans, {backend.again()} of them sent again")
     finally:
         for each in replicas:

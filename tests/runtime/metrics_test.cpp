@@ -90,6 +90,7 @@ TEST(metrics, the_manual_names_every_family) {
   m.store_rows.set(1, "a");
   m.store_queue.set(1, "a");
   m.store_observations_lost.add(1, "a");
+  m.shard_events.add(1, "acquired");
   m.leader_election_master_status.set(1, "a");
   m.actor_restarts.add(1, "a");
   std::istringstream lines{m.to_text()};
@@ -102,7 +103,7 @@ TEST(metrics, the_manual_names_every_family) {
       EXPECT_THAT(manual.str(), HasSubstr('`' + name + '`'));
       ++families;
     }
-  EXPECT_EQ(families, 40u + 7u);
+  EXPECT_EQ(families, 43u + 7u);
 }
 
 TEST(process_metrics, stat_of_a_program_with_a_strange_name) {

@@ -99,6 +99,7 @@ TEST(options, every_flag_of_run_reaches_its_value) {
                                       "apps",
                                       "--watch-label-selector=app in (a,b),!old",
                                       "--shard=2/4",
+                                      "--shard-warm-up=90s",
                                       "--no-cross-namespace-refs",
                                       "--backfill",
                                       "1h30m",
@@ -126,6 +127,7 @@ TEST(options, every_flag_of_run_reaches_its_value) {
   EXPECT_EQ(options.watch_namespace, "apps");
   EXPECT_EQ(options.watch_label_selector, "app in (a,b),!old");
   EXPECT_EQ(options.shard, (shard{2, 4}));
+  EXPECT_EQ(options.shard_warm_up, 90s);
   EXPECT_TRUE(options.no_cross_namespace_refs);
   EXPECT_EQ(options.backfill, 90min);
   EXPECT_EQ(options.metrics_address, (listen_address{"127.0.0.1", 0}));
@@ -330,6 +332,15 @@ TEST(options, a_wrong_line_gets_one_clear_line) {
       {{"run", "--no-cross-namespace-refs=maybe"},
        R"(--no-cross-namespace-refs "maybe" is neither true nor false)"},
       {{"run", "--shard=4/4"}, R"(--shard "4/4" is no shard; write INDEX/COUNT, as in 0/4 to 3/4)"},
+      {{"run", "--shard=auto"},
+       R"(--shard "auto" is no shard; write INDEX/COUNT, as in 0/4 to 3/4, or auto/COUNT)"},
+      {{"run", "--shard=auto/0"}, R"(--shard "auto/0" is no shard)"},
+      {{"run", "--shard=auto/4", "--enable-leader-election"},
+       "--shard auto/4 elects the owner of each shard by Leases of its own; leave --enable-leader-election "
+       "out"},
+      {{"run", "--shard=auto/4", "--data-dir=/data"}, "--shard auto/4 and --data-dir do not go together"},
+      {{"run", "--shard=auto/4", "--leader-election-renew-deadline=35s"},
+       "--leader-election-renew-deadline is not below --leader-election-lease-duration"},
       {{"run", "--watch-label-selector=a b"}, R"(--watch-label-selector "a b" is no requirement)"},
       {{"run", "--watch-label-selector=x,a b"}, R"("x,a b" "a b" in it is no requirement)"},
       {{"run", "--events-addr=:1", "--events-tls-cert-file=/none"},

@@ -145,6 +145,30 @@ class Backend:
         self.output.close()
 
 
+class SpanBackend(Backend):
+    """Keeps for each span what it says."""
+
+    def __init__(self, place, name):
+        super().__init__(os.path.join(place, name + ".jsonl"))
+        self.spans, self.received = {}, 0
+
+    def take(self, at, body):
+        super().take(at, body)
+        with self.lock:
+            for resources in json.loads(body).get("resourceSpans", []):
+                for scope in resources["scopeSpans"]:
+                    for span in scope["spans"]:
+                        said = {each["key"]: each["value"].get("stringValue") for each in span.get("attributes", [])}
+                        self.received += 1
+                        self.spans[span["traceId"], span["spanId"]] = (
+                            span["name"], span.get("parentSpanId", ""), said.get("flux.span.kind"), said.get("flux.outcome"),
+                            said.get("flux.reason"))
+
+    def again(self):
+        with self.lock:
+            return self.received - len(self.spans)
+
+
 def manifests(port, settle_after="1s", **spec):
     """A Trace that follows the whole storm, and the Provider that it names, as YAML (which JSON is)."""
     trace = {"apiVersion": "notification.toolkit.fluxcd.io/v1", "kind": "Trace", "metadata": {"name": "storm", "namespace": "flux-system"},
@@ -154,6 +178,19 @@ def manifests(port, settle_after="1s", **spec):
                 "metadata": {"name": "backend", "namespace": "flux-system"},
                 "spec": {"type": "otlp", "address": f"http+json://127.0.0.1:{port}"}}
     return json.dumps(trace) + "\n---\n" + json.dumps(provider) + "\n"
+
+
+def named_manifests(name, port, belongs_to=None):
+    """The same under a name of their own, and with a label that selects them."""
+    out = []
+    for text in manifests(port).split("\n---\n"):
+        thing = json.loads(text)
+        thing["metadata"]["name"] = name
+        thing["metadata"]["labels"] = {"for": belongs_to or name}
+        if thing["kind"] == "Trace":
+            thing["spec"]["providerRef"]["name"] = name
+        out.append(json.dumps(thing))
+    return "\n---\n".join(out) + "\n"
 
 
 class StandIn(Running):
@@ -255,3 +292,12 @@ def changes_of(judge):
 
 def check_truth(judge, output):
     return run([sys.executable, "-B", CHECK, judge, output])
+
+
+def compare_spans(wanted, got):
+    """What two backends have is the same."""
+    problems = [f"lost: {key} {what}" for key, what in wanted.items() if key not in got]
+    problems += [f"not sent by an undisturbed run: {key} {what}" for key, what in got.items() if key not in wanted]
+    problems += [f"differs: {key} {what}, not {wanted[key]}" for key, what in got.items() if key in wanted and what != wanted[key]]
+    if problems:
+        raise AssertionError("\n  ".join(problems[:20]))
