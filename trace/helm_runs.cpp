@@ -408,6 +408,9 @@ private:
       if (!of_current) {
         start(here, false, action_noted(state));
         current().historic = !here.live && first_state_;
+        // Listed before its record is: an older one of the same chart and values is not it.
+        if (current().historic && reconciling && begins_attempt(action_in(reconciling->message)))
+          current().start_second = reconciling->last_transition;
         note_inputs(state);
         if (!ready.is_true()) // it may have failed before it could note what it attempted
           current().generation = std::max(current().generation, ready.observed_generation);

@@ -250,6 +250,46 @@ TEST(recall, a_release_that_a_remediation_took_away_keeps_its_number) {
   expect_parts_of_the_whole(world);
 }
 
+TEST(recall, a_release_listed_before_its_record_is_known_by_the_record_that_comes) {
+  auto world = released([](cluster& in) {
+    in.begin_release(rel, "install", "0.1.0", "sha256:v1");
+    in.end_release(rel, "InstallSucceeded", 1);
+    // To other values, and back to those of the first record.
+    for (auto [commit, values, version] :
+         {std::tuple{'b', "sha256:v2", 2}, std::tuple{'c', "sha256:v1", 3}}) {
+      in.wait(30s);
+      in.fetch(git, at(commit));
+      in.run(app, at(commit), [&] { in.change_spec(rel); });
+      in.begin_release(rel, "upgrade", "0.1.0", values);
+      in.end_release(rel, "UpgradeSucceeded", version);
+    }
+  });
+  reading_traces read{from_there(world, world.facts.size() - 1)};
+  EXPECT_THAT(read.runs(sha('c'), rel), ElementsAre("succeeded"));
+  expect_parts_of_the_whole(world);
+}
+
+TEST(recall, a_release_that_fails_as_before_is_not_known_by_the_record_of_before) {
+  auto world = released([](cluster& in) {
+    in.begin_release(rel, "install", "0.1.0", "sha256:v1");
+    in.end_release(rel, "InstallSucceeded", 1);
+    in.wait(30s);
+    in.fetch(git, at('b'));
+    in.run(app, at('b'), [&] { in.change_spec(rel); });
+    for (int version : {2, 3}) {
+      in.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+      in.end_release(rel, "UpgradeFailed", version, true);
+      in.wait(10s);
+    }
+  });
+  expect_parts_of_the_whole(world);
+  // The list before the record comes, and with it.
+  auto before = test::spans_of(from_there(world, world.facts.size() - 1));
+  auto after = test::spans_of(from_there(world, world.facts.size()));
+  for (const auto& [key, each] : after)
+    EXPECT_TRUE(before.contains(key)) << each.name;
+}
+
 TEST(recall, a_release_that_a_crash_cut_short_is_known_while_Ready_speaks_of_it) {
   auto world = released([](cluster& in) {
     in.begin_release(rel, "upgrade", "0.1.0", "sha256:v1");
