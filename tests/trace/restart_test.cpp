@@ -77,6 +77,27 @@ protected:
   std::set<std::size_t> points;
 };
 
+/// What began after the restart, under runs that began after it, has been seen from its beginning.
+TEST_P(restart, tells_all_that_begins_after_it) {
+  for (auto from : points) {
+    auto seen = test::seen_after_restart(facts, from);
+    auto part = spans_of(at_end(seen));
+    auto now = facts[from - 1]->received_at + std::chrono::seconds{1};
+    for (const auto& [key, each] : whole) {
+      bool began_before = each.start <= now; // it, or a run that brought it about
+      for (auto above = whole.find({key.first, each.parent});
+           above != whole.end() && above->second.text("flux.span.kind") == "run";
+           above = whole.find({key.first, above->second.parent}))
+        began_before = began_before || above->second.start <= now;
+      if (began_before || each.text("flux.span.kind") == "phase")
+        continue;
+      EXPECT_TRUE(part.contains(key))
+          << "missing after a restart at " << from << ": " << each.name << ' ' << each.text("flux.outcome")
+          << ' ' << each.text("flux.reason") << ' ' << each.text("flux.attribution");
+    }
+  }
+}
+
 TEST_P(restart, invents_nothing_and_moves_nothing) {
   for (auto from : points) {
     auto seen = test::seen_after_restart(facts, from);
