@@ -22,6 +22,13 @@ void read_workload(const node& root, const object_id& self, object_state& out) {
     read.ready = status.at("readyReplicas").integer();
     read.available = status.at("availableReplicas").integer();
   }
+  // Pods that the strategy leaves as they are count as updated: nothing will come of them.
+  auto strategy = spec.at("updateStrategy"); // of a StatefulSet or DaemonSet
+  auto left = strategy.at("type").text() == "OnDelete"
+                  ? read.desired
+                  : strategy.at("rollingUpdate").at("partition").integer();
+  if (read.updated >= 0 && read.updated < read.desired && left >= read.desired - read.updated)
+    read.updated = read.desired;
   auto pod_template = spec.at("template"); // named, since its children refer to it
   auto pod = pod_template.at("spec");
   for (const char* list : {"containers", "initContainers"})

@@ -134,6 +134,22 @@ TEST(decode, workloads) {
   EXPECT_EQ(set->state->workload->available, 2);
 }
 
+TEST(decode, pods_that_the_strategy_of_a_workload_leaves_as_they_are) {
+  auto updated = [](const char* kind, const char* strategy) {
+    auto fact = read(object_of("apps/v1", kind,
+                               std::string{R"(,"spec":{"replicas":3,"updateStrategy":)"} + strategy +
+                                   R"(},"status":{"replicas":3,"updatedReplicas":1,"availableReplicas":3,
+      "desiredNumberScheduled":3,"currentNumberScheduled":3,"updatedNumberScheduled":1,"numberAvailable":3})"));
+    return fact->state->workload->updated;
+  };
+  EXPECT_EQ(updated("StatefulSet", R"({"type":"RollingUpdate","rollingUpdate":{"partition":0}})"), 1);
+  EXPECT_EQ(updated("StatefulSet", R"({"type":"RollingUpdate","rollingUpdate":{"partition":1}})"), 1);
+  EXPECT_EQ(updated("StatefulSet", R"({"type":"RollingUpdate","rollingUpdate":{"partition":2}})"), 3);
+  EXPECT_EQ(updated("StatefulSet", R"({"type":"OnDelete"})"), 3);
+  EXPECT_EQ(updated("DaemonSet", R"({"type":"OnDelete"})"), 3);
+  EXPECT_EQ(updated("DaemonSet", R"({"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":2}})"), 1);
+}
+
 TEST(decode, the_second_of_an_apply_by_a_Flux_controller) {
   auto fact = read(
       R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","resourceVersion":"1","managedFields":[
