@@ -245,6 +245,8 @@ flag_table flags_of(explain_options& to, raw_values& raw) {
   flag_table out;
   out.push_back({"Input", "stream", "FILE", "The recording: JSON Lines, plain or .gz. Required.",
                  bind_text(to.stream)});
+  out.push_back({"Input", "posts", "FILE", "HTTP events recorded beside it, JSON Lines, plain or .gz.",
+                 bind_text(to.posts)});
   out.push_back({"Input", "object", "KIND/NAMESPACE/NAME", "The object whose runs to explain. Required.",
                  bind_text(raw.object)});
   add_logging(out, to.logging);

@@ -309,7 +309,9 @@ std::optional<std::string> settle(explain_options& options, const raw_values& ra
     return "--object " + in_quotes(raw.object) + " names no object; write KIND/NAMESPACE/NAME";
   options.object = {"", raw.object.substr(0, first), raw.object.substr(first + 1, last - first - 1),
                     raw.object.substr(last + 1)};
-  return unreadable_file("stream", options.stream, outside);
+  if (auto problem = unreadable_file("stream", options.stream, outside))
+    return problem;
+  return unreadable_file("posts", options.posts, outside);
 }
 
 template <class Options>

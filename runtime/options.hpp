@@ -122,7 +122,8 @@ struct record_options {
 
 struct explain_options {
   std::string stream;
-  object_id object; ///< the group is not known: ""
+  std::string posts; ///< "" for none
+  object_id object;  ///< the group is not known: ""
   logging_options logging{log_level::error, log_encoding::console};
 };
 

@@ -370,8 +370,11 @@ private:
       }
       if (before && asked && !all_.attempts[*asked->cause].key.empty() && run.generation > before->generation)
         join(run, *asked->cause, asked->logged);
+      else if (!run.unplaced)
+        run.unplaced = "it was at this revision already, and no apply had changed its spec";
       return;
     }
+    run.unplaced = "what it applies is not known";
     if (!run.source)
       return;
     bool before_return = false;
@@ -382,15 +385,19 @@ private:
       before_return = before_return || of_earlier;
       return !of_earlier;
     });
-    if (!content && before_return)
-      return;                              // nothing tells of which stay
+    if (!content && before_return) {
+      run.unplaced = "its source came back to this revision, and nothing tells in which stay there it began";
+      return;
+    }
     if (run.revision.empty() && content) { // it failed before it named one
       auto now = content_at(*run.source, run, [](const occurrence&) { return true; });
       content = now;
       run.revision = all_.contents[*content].revision;
     }
-    if (content && returned_unseen(index, all_.contents[*content]))
+    if (content && returned_unseen(index, all_.contents[*content])) {
+      run.unplaced = "it has left this revision and is at it again; that its source is so has not been seen";
       return;
+    }
     if (content) {
       run.key = all_.contents[*content].change;
       if (run.origin_revision.empty())
@@ -404,7 +411,10 @@ private:
     if (before || run.key.empty())
       return;
     bool of_its_apply = asked && all_.attempts[*asked->cause].key == run.key;
-    if (!of_its_apply && (replaces_one_at_it(index) || created_after_settling(run))) {
+    bool replaces = !of_its_apply && replaces_one_at_it(index);
+    if (replaces || (!of_its_apply && created_after_settling(run))) {
+      run.unplaced = replaces ? "it was made anew under the name of one that had applied this revision"
+                              : "it was made after the change had settled";
       run.key.clear();
       run.attribution.clear();
       if (asked && !all_.attempts[*asked->cause].key.empty())
@@ -597,7 +607,8 @@ private:
           if (applied_by(apply) < since)
             continue; // it checks health still, but what it applied the release had read before
           if (apply.key.empty() || (record && !reaches_past(apply, record->last_deployed)) ||
-              (is_known(run.deployed_second) && start_second_of(apply) > run.deployed_second))
+              (is_known(run.deployed_second) && !(apply.start_seen && run.start_seen) && // else versions tell
+               start_second_of(apply) > run.deployed_second))
             continue;
           auto log = all_.log_names(index, values);
           auto later = [&](const std::optional<std::size_t>& than) {
@@ -701,6 +712,7 @@ private:
                        : change_of_unseen(change_key_of(origin, chart.observed_source_revision, {}), run);
     }
     if (!before && !record && created_after_settling(run)) {
+      run.unplaced = "it was made after the change had settled";
       run.key.clear();
       run.attribution.clear();
       return false;

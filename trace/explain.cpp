@@ -5,6 +5,8 @@
 #include "trace/span_ids.hpp"
 #include "trace/span_words.hpp"
 
+#include <set>
+
 namespace tc::trace {
 
 namespace {
@@ -65,14 +67,54 @@ std::string place_of(const analysis& all, const std::string& key, const object_i
   return place + otherwise + " [source-revision]\n";
 }
 
+/// The line of the apply's change log that names the object, with who says so; "" for none.
+std::string log_line(const analysis& all, std::size_t apply, const object_id& object) {
+  auto name = object.kind + '/' + (object.namespace_name.empty() ? "" : object.namespace_name + '/') +
+              object.name + ' ';
+  const auto& by = all.attempts[apply];
+  for (const auto& fact : all.find(by.object)->messages) {
+    const auto& text = fact->message->text;
+    auto at = text.starts_with(name) ? 0 : text.find('\n' + name);
+    if (at == std::string::npos || all.attempt_of_message(*fact) != apply)
+      continue;
+    at += text[at] == '\n';
+    return "  said by " +
+           std::string{fact->kind == observation_kind::post ? "an HTTP event"
+                                                            : "Event " + fact->message->name} +
+           " of " + to_rfc3339(fact->message->last) + ": " + text.substr(at, text.find('\n', at) - at) + '\n';
+  }
+  return {};
+}
+
+/// What the apply that caused the run changed: the object's spec, or what the object reads.
+std::string what_touched(const analysis& all, const attempt& run) {
+  const spec_change* changed = nullptr;
+  if (auto found = all.spec_changes_of.find(run.object); found != all.spec_changes_of.end())
+    for (const auto& each : found->second)
+      if (each.cause == run.cause && each.uid == run.uid && each.generation <= run.generation)
+        changed = &each;
+  if (changed) {
+    auto result = "  spec: generation " + std::to_string(changed->generation);
+    result +=
+        changed->version != 0 ? " since resource version " + std::to_string(changed->version) : ", as listed";
+    if (is_known(changed->applied_at))
+      result += ", applied " + to_rfc3339(changed->applied_at);
+    return result + '\n' + log_line(all, *run.cause, run.object);
+  }
+  std::string result;
+  if (const auto* line = all.find(run.object); line && !line->states.empty() && !run.config_digest.empty())
+    for (const auto& values : line->at(run.last.version)->state->values_from) {
+      result += "  reads " + values.to_string() + '\n' + log_line(all, *run.cause, values);
+    }
+  return result.empty() ? result : "  values: digest " + std::string{run.config_digest} + '\n' + result;
+}
+
 std::string decision_of(const analysis& all, const attempt& run) {
   if (run.key.empty()) {
-    if (!run.moved && run.object.kind != "HelmRelease")
-      return "  in no trace: it was at this revision already, and no apply had changed its spec\n";
-    if (run.object.kind == "HelmRelease")
-      return "  in no trace: neither an apply that is known, nor its values, nor a new chart explains it\n";
-    return run.source ? "  in no trace: the object was made after the change had settled\n"
-                      : "  in no trace: what it applies is not known\n";
+    const char* why = run.unplaced
+                          ? run.unplaced
+                          : "neither an apply that is known, nor its values, nor a new chart explains it";
+    return std::string{"  in no trace: "} + why + '\n';
   }
   auto result = place_of(all, run.key, run.object, run.discriminator) + "by ";
   if (run.attribution == "source-revision")
@@ -89,7 +131,7 @@ std::string decision_of(const analysis& all, const attempt& run) {
     result += "its chart " + (run.source ? run.source->to_string() : std::string{"(unknown)"});
   result += " [" + run.attribution + "]\n";
   if (run.cause)
-    result += "  " + applied_by(all, *run.cause) + '\n';
+    result += "  " + applied_by(all, *run.cause) + '\n' + what_touched(all, run);
   return result;
 }
 
@@ -162,6 +204,26 @@ std::string told_of_workload(const analysis& all, const object_id& workload) {
   return result;
 }
 
+std::string told_of_pushes(const analysis& all, const object_id& automation) {
+  std::string result;
+  const auto* line = all.find(automation);
+  std::set<std::string> told;
+  for (const auto& fact : line ? line->states : std::span<const observation_ptr>{})
+    if (const auto& commit = fact->state->last_push_commit; !commit.empty() && told.insert(commit).second) {
+      result += "pushed " + commit + "\n  seen: since resource version " +
+                std::to_string(fact->resource_version) + '\n';
+      bool fetched = false;
+      for (const auto& [key, change] : all.changes)
+        if (parse_revision(base_key(key)).hex == commit) {
+          fetched = true;
+          result += place_of(all, key, automation, "commit") + "which is named by the commit\n";
+        }
+      if (!fetched)
+        result += "  in no trace: no source is known to have fetched it\n";
+    }
+  return result;
+}
+
 } // namespace
 
 std::string explain(const ledger& facts, const object_id& object, const assembly_options& options) {
@@ -175,7 +237,7 @@ std::string explain(const ledger& facts, const object_id& object, const assembly
         result += " (" + std::string{run.reason} + ')';
       result += '\n' + evidence_of(run) + decision_of(all, run);
     }
-  result += told_of_source(all, object) + told_of_workload(all, object);
+  result += told_of_source(all, object) + told_of_workload(all, object) + told_of_pushes(all, object);
   for (const auto& [key, change] : all.changes) {
     for (const auto& each : change.waits)
       if (each.object == object)

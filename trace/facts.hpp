@@ -85,6 +85,7 @@ struct attempt {
   // Filled in by attribution
   std::string key;                  ///< the change it belongs to; "" for none
   fact_text attribution;            ///< source-revision, change-log, owner-attempt, chart, time
+  const char* unplaced = nullptr;   ///< why it is in no change, in words
   std::string drifted_from;         ///< of a corrected drift: the change whose state it restored
   std::optional<std::size_t> cause; ///< index of the attempt that applied the object
   std::optional<object_id> source;  ///< the source whose content it took

@@ -467,6 +467,7 @@ void forget_orphans(analysis& all) {
           !has_run_at(all, owner->latest()->object, each.revision,
                       before_return(all, *owner->states.front()->state->source_ref, each))) {
         each.moved = false;
+        each.unplaced = "it was over when it was listed, and nothing shows any more what it hung under";
         again = true;
       }
     }
@@ -479,8 +480,12 @@ void recall_histories(analysis& all) {
   told_contents told{all};
   bool any = false; // of what may have gone on before it was listed
   for (auto& each : all.attempts)
-    if (each.historic && each.result == outcome::succeeded && each.object.kind != "HelmRelease")
+    if (each.historic && each.result == outcome::succeeded && each.object.kind != "HelmRelease") {
       each.moved = recall(all, told, each);
+      if (!each.moved)
+        each.unplaced =
+            "it was over when it was listed, and nothing tells that it was the first at its revision";
+    }
   for (const auto& [object, list] : all.attempts_of)
     any = any || all.find(object)->states.front()->initial;
   if (!any)

@@ -27,7 +27,7 @@ int explain(const explain_options& options) {
     std::fprintf(stderr, "trace-controller explain: %s\n", problem.c_str());
     return 2;
   };
-  auto source = recording_source::open(options.stream);
+  auto source = recording_source::open(options.stream, options.posts);
   if (!source)
     return complain(source.error());
   trace::ledger facts;

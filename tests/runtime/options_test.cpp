@@ -425,6 +425,13 @@ TEST(options, explain_when_offered) {
   auto options =
       parsed<explain_options>({"explain", "--stream=s", "--object=HelmRelease/apps/podinfo"}, world, {true});
   EXPECT_EQ(options.object, (object_id{"", "HelmRelease", "apps", "podinfo"}));
+  EXPECT_EQ(options.posts, "");
+  world.files["p"] = "";
+  EXPECT_EQ(
+      parsed<explain_options>({"explain", "--stream=s", "--posts=p", "--object=A/b/c"}, world, {true}).posts,
+      "p");
+  EXPECT_THAT(failure({"explain", "--stream=s", "--posts=q", "--object=A/b/c"}, world, {true}),
+              HasSubstr("--posts"));
   for (auto* wrong : {"a", "a/b", "a/b/c/d", "/b/c", "a/b/"})
     EXPECT_THAT(failure({"explain", "--stream=s", std::string{"--object="} + wrong}, world, {true}),
                 HasSubstr("names no object; write KIND/NAMESPACE/NAME"));
