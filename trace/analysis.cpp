@@ -481,6 +481,25 @@ bool edited_since(const object_state& state, bool seen) {
   return state.edited_at > state.applied_at || (!seen && state.edited_at == state.applied_at);
 }
 
+/// How long ago at least Flux's last apply is told by the clock of our own, where the API server's note of it
+/// has not moved: longer than the whole second that it is written in.
+constexpr auto not_within_its_second = std::chrono::seconds{2};
+
+/// Whether the API server's note of Flux's last apply shows that it did not make the generation that `fact`
+/// is the first to show: the note has not moved since the state before. Notes are held against notes only;
+/// the clock of a controller, which dates its attempts, may be ahead of the API server's.
+bool stood_still(const observation& fact, const observation* before, const observation* noted,
+                 const attempt& of) {
+  const auto& now = *fact.state;
+  if (!is_known(now.applied_at) || !before || before->state->applied_at != now.applied_at)
+    return false;
+  if (fact.received_at - noted->received_at > not_within_its_second)
+    return true;
+  if (moment_of(*noted).live)
+    return before->state->edited_at != now.edited_at;
+  return now.applied_at + std::chrono::seconds{1} < start_second_of(of); // since when is not known
+}
+
 } // namespace
 
 /// Creations and new generations, with the apply behind each.
@@ -490,10 +509,16 @@ void analysis::find_spec_changes() {
     auto& list = spec_changes_of[object];
     std::int64_t generation = -1;
     std::string uid;
+    const observation* last = nullptr;
+    const observation* noted = nullptr; // the first state with the note of Flux's last apply
     for (const auto& fact : line.states) {
       if (fact->kind == observation_kind::deleted)
         continue;
       const auto& state = *fact->state;
+      const auto* before = last && last->uid == fact->uid ? last : nullptr;
+      last = fact.get();
+      if (!before || before->state->applied_at != state.applied_at)
+        noted = fact.get();
       if (state.deleted || (state.generation == generation && fact->uid == uid))
         continue;
       spec_change made;
@@ -512,8 +537,7 @@ void analysis::find_spec_changes() {
         if (seen) {
           made.cause = attempt_around(*owner, fact->resource_version, made.applied_at, object);
           // Somebody else may have edited it meanwhile: the API server notes who applied last, and when.
-          if (made.cause && is_known(made.applied_at) &&
-              made.applied_at + std::chrono::seconds{1} < start_second_of(attempts[*made.cause]))
+          if (made.cause && stood_still(*fact, before, noted, attempts[*made.cause]))
             made.cause.reset();
         } else {
           made.cause = only_attempt_at(*owner, made.applied_at, listed_until(*fact), object);
@@ -537,6 +561,16 @@ void end_rollout(rollout& of, const observation& by, const char* reason) {
   of.reason = by.relisted ? "NotSeen" : reason;
 }
 
+/// Whether a generation after that of a rollout goes on with it: nobody applied it, and its pods run the
+/// same, as when an autoscaler sets the replicas.
+bool only_scaled(const std::vector<spec_change>& all, const object_state& state,
+                 const std::vector<std::string>* images) {
+  return images && state.workload && state.workload->images == *images &&
+         std::none_of(all.begin(), all.end(), [&](const spec_change& each) {
+           return each.generation == state.generation && (each.cause || each.missed);
+         });
+}
+
 } // namespace
 
 void analysis::find_rollouts() {
@@ -554,6 +588,7 @@ void analysis::find_rollouts() {
       made.cause = *change.cause;
       made.begin_second = change.applied_at;
       made.end = {no_version, {}, false};
+      auto generation = change.generation;
       auto from =
           std::partition_point(line.states.begin(), line.states.end(), [&](const observation_ptr& each) {
             return each->resource_version < change.version;
@@ -572,7 +607,9 @@ void analysis::find_rollouts() {
         }
         if (state.generation < change.generation)
           continue;
-        if (state.generation > change.generation) {
+        if (state.generation > generation && only_scaled(spec_changes_of[object], state, made.images))
+          generation = state.generation;
+        if (state.generation > generation) {
           // One that its apply had given up by then has failed with it, whatever came later.
           const auto& by = attempts[made.cause];
           if (by.result != outcome::failed || by.last.version > fact->resource_version)
@@ -588,14 +625,14 @@ void analysis::find_rollouts() {
         const auto& pods = *state.workload;
         made.images = &pods.images;
         const auto* progressing = state.find_condition("Progressing");
-        if (state.observed_generation >= change.generation && progressing && progressing->is_false()) {
+        if (state.observed_generation >= generation && progressing && progressing->is_false()) {
           made.end = moment_of(*fact);
           made.end_second = progressing->last_transition;
           made.result = outcome::failed;
           made.reason = progressing->reason;
           break;
         }
-        if (state.observed_generation >= change.generation && pods.updated >= pods.desired &&
+        if (state.observed_generation >= generation && pods.updated >= pods.desired &&
             pods.available >= pods.desired && pods.current <= pods.updated) {
           made.end = moment_of(*fact);
           if (progressing && progressing->reason == "NewReplicaSetAvailable")

@@ -595,7 +595,8 @@ private:
     made.parent = attempt_id(rolled.cause);
     made.start = time_of(rolled.begin, rolled.begin_second);
     bool over = rolled.end.version != no_version;
-    made.end = over ? (rolled.end.live ? rolled.end.at : rolled.end_second) : by.end;
+    // By the same clock as its begin, where arrivals are late or that of the host is ahead.
+    made.end = !over ? by.end : rolled.end.live ? time_of(rolled.end, rolled.end_second) : rolled.end_second;
     made.end = std::max(made.start, made.end);
     put(made, "k8s.resource.uid", rolled.uid);
     auto result = rolled.result;

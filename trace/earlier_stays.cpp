@@ -47,8 +47,8 @@ bool tells_of_content_taken(const observation& fact) {
 void note_sightings(const object_id& object, const timeline& line, sightings_by_source& to) {
   // Seen live, a source's own states tell more than this.
   for (const auto& fact : line.states)
-    if ((fact->initial || fact->relisted || fact == line.states.back()) &&
-        fact->kind != observation_kind::deleted && fact->state->source_ref && !fact->state->applies.empty())
+    if ((fact->initial || fact->relisted) && fact->kind != observation_kind::deleted &&
+        fact->state->source_ref && !fact->state->applies.empty())
       note_records(*fact->state, to[*fact->state->source_ref]);
   if (const auto* latest = line.latest(); latest && latest->state->source_ref)
     for (const auto& fact : line.messages)

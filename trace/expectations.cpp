@@ -64,6 +64,9 @@ bool applied_in_another(const analysis& all, const occurrence& content, const ob
          });
 }
 
+/// Written seconds, of controllers of which each has a clock, are the same or in either order within it.
+constexpr auto a_second = std::chrono::seconds{1};
+
 /// An Event comes before the patch that it tells of. When the content changed between the two, the wait that
 /// the patch shows was for the content before as well.
 std::optional<lingering> waited_between_patches(const analysis& all, const timeline& line,
@@ -81,7 +84,9 @@ std::optional<lingering> waited_between_patches(const analysis& all, const timel
       // One that has come again has lost its revision, but not its place among the versions.
       bool after_begin = content.begin.version != 0 ? fact->resource_version > content.begin.version
                                                     : moment_of(*fact).live; // it was there by the list
-      bool again = told.count > 1 && after_begin && fact->resource_version < content.end.version;
+      // Events may be kept in an etcd of their own, whose versions count apart: the seconds must fit too.
+      bool meanwhile = told.last + a_second >= content.updated && told.last <= content.end.at + a_second;
+      bool again = told.count > 1 && after_begin && fact->resource_version < content.end.version && meanwhile;
       bool named = told.first <= wait.begin_second && content.has_revision(told.revision);
       if (told.reason != wait.reason || !(again || named))
         continue;

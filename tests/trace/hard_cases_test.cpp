@@ -1,6 +1,7 @@
 // One story for each hard case of attribution (docs/attribution.md), told to the heart in a cluster in
 // miniature.
 
+#include "kube/decode/decode.hpp"
 #include "tests/support/restart.hpp"
 #include "tests/trace/cluster.hpp"
 #include "trace/explain.hpp"
@@ -265,6 +266,26 @@ TEST(kustomization, that_was_suspended_takes_the_change_late_and_is_left_out_unt
   reading_traces read{traces};
   EXPECT_EQ(read.outcome(sha('b')), "no trace");
   EXPECT_THAT(read.runs(sha('c'), app), ElementsAre("succeeded"));
+}
+
+TEST(kustomization, suspended_in_the_midst_of_its_run_ends_it_and_takes_no_other) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.begin(app, at('b'));
+  world.patch(app, [](object_state& state) {
+    ++state.generation;
+    state.suspended = true;
+  });
+  EXPECT_FALSE(judge(world.ledger(), sha('b'), {}, world.now + 60s).settled) << "it is under way";
+  world.wait(3s);
+  world.succeed(app, at('b')); // its controller does not stop for that
+  world.wait(60s);
+  world.fetch(git, at('c'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  EXPECT_THAT(read.runs(sha('b'), app), ElementsAre("succeeded"));
+  EXPECT_THAT(read.runs(sha('c'), app), IsEmpty());
+  EXPECT_EQ(judge(world.ledger(), sha('b'), {}, world.now + 60s).reason, settle_reason::complete);
 }
 
 TEST(kustomization, that_a_busy_controller_left_waiting_was_in_its_queue) {
@@ -999,6 +1020,132 @@ TEST(workload, rolls_out_under_the_apply_that_changed_it) {
     }
 }
 
+/// What its controller writes into the status of a StatefulSet or DaemonSet.
+object_state status_of(const char* kind, const std::string& json) {
+  kube::decoder decode;
+  auto read = decode.decode_object(
+      "MODIFIED",
+      R"({"apiVersion":"apps/v1","kind":")" + std::string{kind} +
+          R"(","metadata":{"name":"db","namespace":"apps","uid":"u","resourceVersion":"1","generation":2},)" +
+          json + "}",
+      {}, arrival::live);
+  return read && *read ? *(**read)->state : object_state{};
+}
+
+TEST(workload, of_every_kind_lasts_until_its_strategy_has_nothing_left_to_do) {
+  struct story {
+    const char* kind;
+    const char* strategy;
+    std::vector<std::string> states; ///< the last of which is the end
+  };
+  auto set = [](int observed, int updated, int ready) {
+    return R"("replicas":3,"observedGeneration":)" + std::to_string(observed) + R"(,"updatedReplicas":)" +
+           std::to_string(updated) + R"(,"readyReplicas":)" + std::to_string(ready) +
+           R"(,"availableReplicas":)" + std::to_string(ready);
+  };
+  auto daemons = [](int observed, int updated, int ready) {
+    return R"("desiredNumberScheduled":3,"currentNumberScheduled":3,"observedGeneration":)" +
+           std::to_string(observed) + R"(,"updatedNumberScheduled":)" + std::to_string(updated) +
+           R"(,"numberReady":)" + std::to_string(ready) + R"(,"numberAvailable":)" + std::to_string(ready);
+  };
+  const std::vector<story> stories = {
+      {"StatefulSet",
+       R"({"type":"RollingUpdate","rollingUpdate":{"partition":0}})",
+       {set(1, 3, 3), set(2, 0, 3), set(2, 1, 2), set(2, 2, 3), set(2, 3, 2), set(2, 3, 3)}},
+      {"StatefulSet",
+       R"({"type":"RollingUpdate","rollingUpdate":{"partition":2}})",
+       {set(1, 3, 3), set(2, 0, 3), set(2, 1, 2), set(2, 1, 3)}},
+      {"StatefulSet", R"({"type":"OnDelete"})", {set(1, 3, 3), set(2, 0, 3)}},
+      {"DaemonSet",
+       R"({"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":1}})",
+       {daemons(1, 3, 3), daemons(2, 0, 3), daemons(2, 1, 2), daemons(2, 2, 3), daemons(2, 3, 3)}},
+      {"DaemonSet", R"({"type":"OnDelete"})", {daemons(1, 3, 3), daemons(2, 0, 3)}},
+  };
+  for (const auto& each : stories) {
+    SCOPED_TRACE(std::string{each.kind} + ' ' + each.strategy);
+    auto read = [&](const std::string& status) {
+      return status_of(
+          each.kind, R"("spec":{"replicas":3,"updateStrategy":)" + std::string{each.strategy} +
+                         R"(,"template":{"spec":{"containers":[{"image":"db:2@sha256:abc"}]}}},"status":{)" +
+                         status + '}');
+    };
+    auto world = settled_cluster();
+    auto database = object(each.kind, "db", "apps");
+    world.own(database, app);
+    world.patch(database, [](object_state& state) { state.generation = 1; });
+    world.wait(60s);
+    world.fetch(git, at('b'));
+    auto show = [&](const std::string& status) {
+      auto shown = read(status);
+      ASSERT_TRUE(shown.workload);
+      world.patch(database, [&](object_state& state) {
+        state.observed_generation = shown.observed_generation;
+        state.workload = shown.workload;
+      });
+    };
+    world.run(app, at('b'), [&] {
+      world.state(database).workload = read(each.states.front()).workload;
+      world.state(database).observed_generation = 1;
+      world.change_spec(database);
+    });
+    auto began = world.now;
+    for (const auto& status : each.states) {
+      EXPECT_FALSE(judge(world.ledger(), sha('b'), {}, world.now + 60s).settled) << "before " << status;
+      world.wait(5s);
+      show(status);
+    }
+    EXPECT_TRUE(judge(world.ledger(), sha('b'), {}, world.now + 60s).settled);
+    auto traces = world.traces();
+    reading_traces all{traces};
+    EXPECT_EQ(all.parent(sha('b'), database), "Kustomization/app");
+    ASSERT_EQ(all.spans_named(sha('b'), "roll out " + std::string{each.kind} + " db"), 1);
+    for (const auto& span : all.trace(sha('b'))->spans)
+      if (span.text("flux.span.kind") == "workload") {
+        EXPECT_EQ(span.text("flux.outcome"), "succeeded");
+        EXPECT_GE(span.end, began + 5s * (each.states.size()));
+        EXPECT_EQ(std::get<std::vector<std::string>>(*span.find("oci.manifest.digest")),
+                  std::vector<std::string>{"sha256:abc"});
+      }
+  }
+}
+
+TEST(workload, that_is_scaled_while_it_rolls_out_goes_on_until_it_is_available) {
+  auto world = settled_cluster();
+  auto web = object("Deployment", "web", "apps");
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.own(web, app);
+    world.state(web).generation = 1;
+    world.state(web).workload = workload_state{1, 0, 0, 0, 0, {"ghcr.io/acme/web:1.2"}};
+    world.patch(web);
+  });
+  world.wait(3s);
+  world.patch(web, [&](object_state& state) { // an autoscaler
+    state.generation = 2;
+    state.edited_at = world.second();
+    state.workload->desired = 2;
+  });
+  world.wait(1s);
+  world.patch(web, [](object_state& state) { // of the generation before
+    state.observed_generation = 1;
+    state.workload = workload_state{2, 1, 1, 1, 1, {"ghcr.io/acme/web:1.2"}};
+  });
+  EXPECT_FALSE(judge(world.ledger(), sha('b'), {}, world.now + 60s).settled);
+  world.wait(1s);
+  world.patch(web, [](object_state& state) {
+    state.observed_generation = 2;
+    state.workload = workload_state{2, 2, 2, 2, 2, {"ghcr.io/acme/web:1.2"}};
+  });
+  auto traces = world.traces();
+  reading_traces read{traces};
+  ASSERT_EQ(read.spans_named(sha('b'), "roll out Deployment web"), 1);
+  for (const auto& each : read.trace(sha('b'))->spans)
+    if (each.text("flux.span.kind") == "workload") {
+      EXPECT_EQ(each.text("flux.outcome"), "succeeded");
+      EXPECT_GE(each.end - each.start, 5s);
+    }
+}
+
 TEST(workload, that_never_got_available_has_failed_with_its_apply_whatever_replaces_it) {
   auto world = settled_cluster();
   auto web = object("Deployment", "web", "apps");
@@ -1078,6 +1225,64 @@ TEST(explanation, names_evidence_and_decision) {
   EXPECT_THAT(explain(world.ledger(), app, {}),
               testing::HasSubstr("in no trace: it was at this revision already"));
   EXPECT_THAT(explain(world.ledger(), base, {}), testing::HasSubstr("nothing is known"));
+}
+
+TEST(explanation, names_what_an_apply_changed_and_who_says_so) {
+  auto world = cluster_with_release();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'), [&] {
+    world.change_spec(rel);
+    world.event(app, "Progressing", "ConfigMap/apps/x created\nHelmRelease/flux-system/rel configured",
+                at('b'));
+  });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto text = explain(world.ledger(), rel, {});
+  EXPECT_THAT(text, testing::HasSubstr("[change-log]"));
+  EXPECT_THAT(text, testing::HasSubstr("\n  spec: generation 2 since resource version "));
+  EXPECT_THAT(text,
+              testing::ContainsRegex(
+                  "\n  said by Event app\\.[0-9]+ of 2026-[^ ]+: HelmRelease/flux-system/rel configured\n"));
+}
+
+TEST(explanation, names_the_values_that_an_apply_changed) {
+  auto world = cluster_with_release();
+  auto values = object_id{"", "ConfigMap", "flux-system", "values"};
+  world.patch(rel, [&](object_state& state) { state.values_from = {values}; });
+  world.patch(app, [&](object_state& state) { state.inventory = {values}; });
+  world.fetch(git, at('b'));
+  world.run(app, at('b'),
+            [&] { world.event(app, "Progressing", "ConfigMap/flux-system/values configured", at('b')); });
+  world.begin_release(rel, "upgrade", "0.1.0", "sha256:v2");
+  world.end_release(rel, "UpgradeSucceeded", 2);
+  auto text = explain(world.ledger(), rel, {});
+  EXPECT_THAT(
+      text, testing::HasSubstr(
+                "\n  values: digest sha256:v2\n  reads ConfigMap/flux-system/values\n  said by Event app."));
+}
+
+TEST(explanation, says_why_what_was_made_anew_is_in_no_trace) {
+  auto world = settled_cluster();
+  world.remove(app);
+  world.wait(60s);
+  world.follow(app, git);
+  world.patch(app);
+  world.run(app, at('a'));
+  EXPECT_THAT(explain(world.ledger(), app, {}),
+              testing::HasSubstr(
+                  "in no trace: it was made anew under the name of one that had applied this revision"));
+}
+
+TEST(explanation, names_what_an_automation_pushed) {
+  auto world = settled_cluster();
+  auto automation = object("ImageUpdateAutomation", "auto");
+  world.patch(automation, [&](object_state& state) { state.last_push_commit = std::string(40, 'b'); });
+  EXPECT_THAT(explain(world.ledger(), automation, {}),
+              testing::HasSubstr("in no trace: no source is known to have fetched it"));
+  world.fetch(git, at('b'));
+  EXPECT_THAT(explain(world.ledger(), automation, {}),
+              testing::HasSubstr("in change " + sha('b') + " (trace " + derive_trace_id(sha('b')).to_hex() +
+                                 ") as span "));
 }
 
 TEST(settling, waits_for_a_retry_that_is_due_and_for_quiet) {

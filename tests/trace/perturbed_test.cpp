@@ -4,6 +4,8 @@
 #include "tests/support/perturb.hpp"
 #include "tests/trace/recorded.hpp"
 
+#include <gmock/gmock.h>
+
 #include <random>
 
 namespace tc::trace {
@@ -112,6 +114,80 @@ TEST_P(perturbed, by_a_part_of_a_second_is_the_same) {
       }
     });
     expect_same(told(at_end(other)), whole);
+  }
+}
+
+/// What one kind's controller writes, by a clock that is off. What the API server notes is by another.
+std::vector<observation_ptr> with_a_clock_off(const std::vector<observation_ptr>& facts,
+                                              const std::string& kind, std::chrono::seconds by) {
+  return test::changed(facts, [&](observation& fact) {
+    if (fact.object.kind != kind)
+      return;
+    auto move = [&](timestamp& at) {
+      if (is_known(at))
+        at += by;
+    };
+    if (fact.state) {
+      for (auto& each : fact.state->conditions)
+        move(each.last_transition);
+      for (auto& each : fact.state->applies) {
+        move(each.first_reconciled);
+        move(each.last_reconciled);
+      }
+      for (auto& each : fact.state->releases) {
+        move(each.first_deployed);
+        move(each.last_deployed);
+      }
+    }
+    if (fact.message) {
+      move(fact.message->first);
+      move(fact.message->last);
+      move(fact.message->exact_first);
+    }
+  });
+}
+
+/// Seen live, versions tell what was before what; no clock does.
+TEST_P(perturbed, with_the_clock_of_a_controller_off_is_the_same) {
+  for (const char* kind : {"Kustomization", "HelmRelease"})
+    for (auto by : {-5, -2, 2, 5}) {
+      SCOPED_TRACE(kind + std::to_string(by));
+      auto other = with_a_clock_off(facts, kind, std::chrono::seconds{by});
+      // What is listed is placed by its seconds, and Events of several in one second too.
+      expect_same(told(at_end(other), {}, false), told(at_end(facts), {}, false));
+    }
+}
+
+/// Events in an etcd of their own (--etcd-servers-overrides) have versions of another counter.
+TEST_P(perturbed, with_versions_of_Events_that_count_apart_invents_nothing) {
+  for (bool high : {false, true}) {
+    auto other = test::changed(facts, [&](observation& fact) {
+      if (fact.kind == observation_kind::event)
+        fact.resource_version = high ? fact.resource_version + 5'000'000 : fact.resource_version / 7 + 1;
+    });
+    auto got = told(at_end(other), {}, false);
+    for (const auto& each : told(at_end(facts), {}, false))
+      if (auto found = got.find(each); found != got.end())
+        got.erase(found);
+    EXPECT_THAT(got, testing::IsEmpty());
+  }
+}
+
+/// The host of our own has another clock than the cluster: what begins and ends by one is timed by one.
+TEST_P(perturbed, with_the_clock_of_our_host_off_is_the_same) {
+  for (auto by : {-60, -3, 3, 60}) {
+    SCOPED_TRACE(by);
+    auto other =
+        test::changed(facts, [&](observation& fact) { fact.received_at += std::chrono::seconds{by}; });
+    expect_same(told(at_end(other)), whole);
+    auto all = at_end(other);
+    auto known = spans_of(at_end(facts));
+    for (const auto& [key, each] : spans_of(all))
+      if (auto was = known.find(key); was != known.end() && each.text("flux.span.kind") == "workload" &&
+                                      each.text("flux.outcome") == "succeeded") {
+        auto off = (each.end - each.start) - (was->second.end - was->second.start);
+        EXPECT_LE(std::chrono::abs(off), std::chrono::seconds{2}) << each.name;
+      }
   }
 }
 
