@@ -89,7 +89,7 @@ shard_holding shard_election::holding(std::size_t shard) const {
   if (found == held_.end())
     return {};
   const auto& what = found->second;
-  shard_holding out{what.tenure, what.leaving, {}};
+  shard_holding out{what.tenure, what.leaving, retired_, {}};
   if (admitted_ && !what.dropped)
     out.acts_until = std::min(what.renewed_at, seat_renewed_at_) + with_.renew_deadline;
   return out;

@@ -72,6 +72,7 @@ struct shard_step {
 struct shard_holding {
   std::uint64_t tenure = 0; ///< which time of holding it; 0 when it is not held
   bool leaving = false;     ///< to be handed over: give_back() when nothing is done for it any more
+  bool pressing = false;    ///< it is leaving because this replica retires
   duration acts_until{0};   ///< by the steady clock, if nothing renews the lease; in the past: not now
 };
 

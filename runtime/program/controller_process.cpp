@@ -40,6 +40,7 @@
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
@@ -47,6 +48,7 @@
 #include <future>
 #include <mutex>
 #include <random>
+#include <set>
 #include <unordered_set>
 
 namespace tc::runtime {
@@ -178,6 +180,7 @@ struct controller_process::impl {
   tl::expected<void, std::string> share_shards(const std::string& context_namespace);
   shard_duties::outside duties_outside();
   void begin_shards(const std::vector<std::size_t>& shards);
+  bool delivers(std::size_t shard);
   void drain_shard(std::size_t shard);
   void drop_shard(std::size_t shard, bool recall, std::function<void()> done);
   void follow(trace_resource spec, std::string_view json, bool by_another);
@@ -445,6 +448,7 @@ shard_duties::outside controller_process::impl::duties_outside() {
         std::move(done));
   };
   out.begin = [this](const std::vector<std::size_t>& shards) { begin_shards(shards); };
+  out.delivers = [this](std::size_t shard) { return delivers(shard); };
   out.drain = [this](std::size_t shard) { drain_shard(shard); };
   out.drop = [this](std::size_t shard, bool recall, std::function<void()> done) {
     drop_shard(shard, recall, std::move(done));
@@ -474,6 +478,22 @@ void controller_process::impl::begin_shards(const std::vector<std::size_t>& shar
       follow(std::move(fresh), found == listed.end() ? std::string_view{} : found->second, true);
     }
   }
+}
+
+/// No backend of its Traces is away while something waits for it.
+bool controller_process::impl::delivers(std::size_t shard) {
+  std::set<std::string> away;
+  {
+    std::lock_guard guard{mutex};
+    if (books)
+      for (const auto& [name, exporter] : books->exporters)
+        if (exporter.backend_away && exporter.spans_pending > 0)
+          away.insert(name);
+  }
+  const auto& all = traces->of(shard);
+  return std::none_of(all.begin(), all.end(), [&](const auto& each) {
+    return away.count(each.second.namespace_name + '/' + each.second.provider_name) != 0;
+  });
 }
 
 void controller_process::impl::drain_shard(std::size_t shard) {

@@ -97,7 +97,8 @@ void shard_duties::look_at(std::size_t shard) {
   case duty::following:
     if (!is_ours)
       return drop(shard, true);
-    if (!own.latest.leaving)
+    // What waits for a backend is known to nobody else: it stays here as long as this process does.
+    if (!own.latest.leaving || (!own.latest.pressing && !outside_.delivers(shard)))
       return;
     own.state = duty::draining;
     log_.info("shard is handed over: what has settled is delivered first", {{"shard", shard}});

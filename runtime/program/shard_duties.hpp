@@ -38,6 +38,9 @@ public:
     std::function<void(std::function<void(const std::string& error)>)> catch_up;
     /// The Traces of these shards are followed from now on, as they were just read.
     std::function<void(const std::vector<std::size_t>& shards)> begin;
+    /// Whether what has settled in that shard can be delivered now: while it cannot, it is no burden on
+    /// others.
+    std::function<bool(std::size_t shard)> delivers;
     /// Nothing more is judged of the Traces of that shard; handed_over() when the last status of each is
     /// written.
     std::function<void(std::size_t shard)> drain;

@@ -97,6 +97,7 @@ protected:
   std::map<shard_event, int> events;
   std::size_t held = 0;
   std::string obstacle; ///< why the Traces cannot be read
+  bool delivers = true;
   std::function<void()> dropped;
   kube::shard_election election{settings(), [] { return 0.5; }};
   std::unique_ptr<kube::shard_election> other;
@@ -114,6 +115,7 @@ protected:
                          for (auto shard : shards)
                            told.emplace_back("begins " + std::to_string(shard));
                        },
+                       [this](std::size_t) { return delivers; },
                        [this](std::size_t shard) { told.emplace_back("drains " + std::to_string(shard)); },
                        [this](std::size_t shard, bool recall, std::function<void()> done) {
                          told.emplace_back((recall ? "recalls " : "drops ") + std::to_string(shard));
@@ -170,6 +172,29 @@ TEST_F(shard_duties_test, hands_over_in_order) {
   EXPECT_EQ(held, 1u);
   EXPECT_EQ(events[shard_event::handed_over], 1);
   EXPECT_EQ(events[shard_event::lost], 0);
+}
+
+TEST_F(shard_duties_test, keeps_what_waits_for_its_backend_until_the_process_ends) {
+  run(2s);
+  told.clear();
+  delivers = false;
+  join();
+  run(1min);
+  EXPECT_THAT(told, IsEmpty());
+  EXPECT_EQ(held, 2u);
+  take(election, election.retire(time()));
+  EXPECT_THAT(told, ElementsAre("drains 0", "drains 1"));
+}
+
+TEST_F(shard_duties_test, hands_over_once_the_backend_is_back) {
+  run(2s);
+  told.clear();
+  delivers = false;
+  join();
+  run(1min);
+  delivers = true;
+  run(6s);
+  EXPECT_THAT(told, ElementsAre("drains 1"));
 }
 
 TEST_F(shard_duties_test, recalls_what_could_not_be_delivered_in_time) {

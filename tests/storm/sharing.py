@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Replicas that share the shards of a storm's Traces by Leases: in mid-storm one is killed, one is asked to end, one more comes. Each Trace
-must have what the truth says, and nothing may be sent twice but what the killed one had no time to tell of.
+"""Replicas that share the shards of a storm's Traces by Leases: in mid-storm one is killed, one more comes, one stands still until its
+Leases have run out, and one is asked to end. Each Trace must have what the truth says, and nothing may be sent twice but what those that were
+killed or stood still had no time to tell of.
 
 usage: tests/storm/sharing.py STORM STORM_SERVER PROGRAM
 
@@ -14,6 +15,7 @@ import re
 import signal
 import sys
 import tempfile
+import time
 
 import stand_in
 
@@ -51,7 +53,7 @@ def expect(good, problem, replicas=()):
         raise AssertionError(problem + "".join(f"\n-- {each.name}:\n{each.text()[-2500:]}" for each in replicas))
 
 
-def wait_until_shared(replicas, of):
+def wait_until_shared(replicas, of, since=None):
     """Every shard has an owner, every Trace is followed, and nobody has two more than another."""
     def is_shared():
         held = [each.held() for each in replicas]
@@ -61,7 +63,8 @@ def wait_until_shared(replicas, of):
         stand_in.wait_for("shares", is_shared, 240)
     except AssertionError:
         expect(False, f"the shards are not shared: {[(each.name, each.held(), each.traces()) for each in replicas]}", replicas)
-    print("shards: " + ", ".join(f"{each.name} {each.held()} ({len(each.traces())} Traces)" for each in replicas))
+    took = f" after {time.monotonic() - since:.1f} s" if since else ""
+    print(f"shards{took}: " + ", ".join(f"{each.name} {each.held()} ({len(each.traces())} Traces)" for each in replicas))
 
 
 def again(backends):
@@ -69,7 +72,7 @@ def again(backends):
 
 
 def steps(given, api, replicas, backends):
-    """Returns the Traces that the killed one followed, and who is left."""
+    """Returns the Traces that were taken from somebody who had not handed them over, and who is left."""
     names = sorted(backends)
     wait_until_shared(replicas, names)
     stranger = Replica(given, "with 3", 3)
@@ -87,24 +90,36 @@ def steps(given, api, replicas, backends):
     killed.process.kill()
     killed.process.wait()
     print(f"killed: {killed.name}, with {len(orphaned)} Traces")
+    since = time.monotonic()
     newcomer = Replica(given, 3, warm_up=WARM_UP)
     replicas.append(newcomer)
-    wait_until_shared(running, names)
-    wait_until_shared([*running, newcomer], names)
+    wait_until_shared(running, names, since)
+    wait_until_shared([*running, newcomer], names, since)
     expect("this replica has not watched for --shard-warm-up yet" in newcomer.text(), "it did not look on first", [newcomer])
-    wait_for_share(0.6)
+    stalled = running[0]
+    stalled_traces = stalled.traces()
+    orphaned |= stalled_traces
+    stalled.process.send_signal(signal.SIGSTOP)
+    print(f"stopped: {stalled.name}, with {len(stalled_traces)} Traces")
+    since = time.monotonic()
+    wait_until_shared([running[1], newcomer], names, since)
+    stalled.process.send_signal(signal.SIGCONT)
+    stand_in.wait_for("what it has lost", lambda: "shard lost" in stalled.text())
+    wait_until_shared([*running, newcomer], names, since)
+    wait_for_share(0.7)
     before = again(backends)
     ended = max(running, key=lambda each: len(each.traces()))
     running.remove(ended)
     handed = ended.traces()
+    since = time.monotonic()
     ended.process.send_signal(signal.SIGTERM)
     expect(ended.process.wait(120) == 0, "it did not end well", [ended])
     expect("could not be delivered in time" not in ended.text(), "it handed over what it had not delivered", [ended])
     print(f"asked to end: {ended.name}, with {len(handed)} Traces")
-    wait_until_shared([*running, newcomer], names)
+    wait_until_shared([*running, newcomer], names, since)
     stand_in.wait_for("the end of the storm", api.is_heard, 600)
-    for name in names:  # while nobody was killed
-        expect(backends[name].again() == before[name], f"{name} was handed over and has spans twice", replicas)
+    for name in names:
+        expect(name in orphaned or backends[name].again() == before[name], f"{name} was handed over and has spans twice", replicas)
     expect(stranger.held() == 0 and not stranger.traces(), "two numbers of shards at the same time", [stranger])
     expect("replicas with another number of shards are there" in stranger.text(), "it does not say why it stands by", [stranger])
     return orphaned, [*running, newcomer]
@@ -143,7 +158,7 @@ def main():
                 expect(name in orphaned or backend.again() == 0, f"{backend.again()} spans of {name} were sent twice", replicas)
             twice = sum(each.again() for each in backends.values())
             print(f"{TRACES} Traces, each with {len(alone.spans)} spans as an undisturbed process sends them; {twice} spans sent twice, "
-                  f"of the {len(orphaned)} Traces of the one that was killed")
+                  f"of the {len(orphaned)} Traces of those that were killed or stood still")
         except AssertionError as problem:
             expect(False, str(problem), replicas)
         finally:
