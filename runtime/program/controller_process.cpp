@@ -74,8 +74,16 @@ constexpr auto longest_first_write = std::chrono::seconds{10};
 /// How long the end may take until the lease is given back; else it runs out.
 constexpr auto giving_back = std::chrono::seconds{2};
 /// With shards that replicas share, so many recent observations are what a Trace goes on from that another
-/// replica followed before.
-constexpr std::size_t remembered_for_others = 16'384;
+/// replica followed before; they take about 4 KiB each.
+constexpr std::size_t most_remembered_for_others = 16'384, least_remembered_for_others = 4096;
+constexpr std::size_t memory_for_each_remembered = std::size_t{64} << 10;
+
+std::size_t remembered_for_others(const memory_limits& memory) {
+  return memory.process == 0 ? most_remembered_for_others
+                             : std::clamp(memory.process / memory_for_each_remembered,
+                                          least_remembered_for_others, most_remembered_for_others);
+}
+
 /// Of --data-dir-limit, one in so many bytes is for what open changes know while memory is short.
 constexpr std::size_t share_of_spill_file = 4;
 
@@ -561,7 +569,7 @@ void controller_process::impl::start_actors() {
   setup.watching.tells_delivered = options.election.enable || duties;
   if (duties) {
     setup.watching.takeover_gap = 2 * options.election.lease_duration;
-    setup.watching.max_recent = remembered_for_others;
+    setup.watching.max_recent = remembered_for_others(memory);
   }
   setup.leads = !options.election.enable;
   setup.watching.ledger = ledger;
