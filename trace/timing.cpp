@@ -111,19 +111,24 @@ std::uint64_t version_of(const observation& finish, const std::vector<const obse
   return 0;
 }
 
+/// An Event that was there before the attempt began is of one before it, though nothing else may show that
+/// any more.
+bool was_there_before(const observation& finish, const attempt& of,
+                      const std::vector<const observation*>& all) {
+  auto version = version_of(finish, all);
+  return of.decided.version > of.first.version && version != 0 && version < of.first.version;
+}
+
 /// Of several finishes around one second (a finalizer's, say) the attempt's own agrees with its history, else
 /// with the seconds of its conditions, and is none that another attempt has: an object may come back to a
 /// revision within that second. `next` is the attempt after it, or null; `all` are the finishes of that
 /// second.
 bool closer(const observation& candidate, const observation& best, const attempt& of, const attempt* next,
             const std::vector<const observation*>& all, const std::set<std::string>& taken) {
-  // An Event that was there before the attempt began is of one before it, though nothing else shows that any
-  // more; one that was written when the next had its outcome is of that.
+  // One that was written when the next had its outcome is of that.
   auto of_another = [&](const observation& each) {
-    auto version = version_of(each, all);
-    bool earlier = of.decided.version > of.first.version && version != 0 && version < of.first.version;
-    bool later = next && next->decided.version != 0 && version > next->decided.version;
-    return earlier || later || taken.contains(each.message->text);
+    bool later = next && next->decided.version != 0 && version_of(each, all) > next->decided.version;
+    return was_there_before(each, of, all) || later || taken.contains(each.message->text);
   };
   auto miss = [&](const message_fact& each) {
     auto lasted = finish_duration(each.text).value_or(duration{});
@@ -197,10 +202,13 @@ void time_attempts(analysis& all) {
           auto found = finishes.find(second);
           if (found == finishes.end())
             continue;
-          for (const auto* each : found->second)
-            if (may_finish(*each->message, of) &&
+          for (const auto* each : found->second) {
+            // Its own may never have come: API servers and clients limit how many are written.
+            bool spent = taken.contains(each->message->text) && was_there_before(*each, of, found->second);
+            if (!spent && may_finish(*each->message, of) &&
                 (!finish || closer(*each, *finish, of, next, found->second, taken)))
               finish = each;
+          }
         }
       if (finish)
         taken.insert(finish->message->text);

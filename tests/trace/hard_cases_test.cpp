@@ -517,6 +517,27 @@ TEST(source, returned_within_a_second_has_a_run_with_a_finish_of_its_own) {
     }
 }
 
+// Clients combine Events, and beyond a rate write none: the one of a run that took long is not of the next.
+TEST(kustomization, without_a_finish_message_does_not_take_that_of_the_run_before) {
+  auto world = settled_cluster();
+  world.fetch(git, at('b'));
+  world.run(app, at('b'));
+  world.event(app, "ReconciliationSucceeded", "Reconciliation finished in 10.14s, next run in 1h0m0s", "", 3,
+              true);
+  world.fetch(git, at('c'));
+  world.run(app, at('c'));
+  auto traces = world.traces();
+  reading_traces read{traces};
+  auto lasted = [&](const std::string& change) {
+    for (const auto& each : read.trace(change)->spans)
+      if (each.text("flux.span.kind") == "run" && each.name.ends_with(app.name))
+        return each.end - each.start;
+    return duration{};
+  };
+  EXPECT_EQ(lasted(sha('b')), 10140ms);
+  EXPECT_LT(lasted(sha('c')), 200ms);
+}
+
 TEST(source, that_follows_another_back_to_a_commit_shares_its_new_incarnation) {
   auto world = settled_cluster();
   auto mirror = object("GitRepository", "mirror");

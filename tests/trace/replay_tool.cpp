@@ -10,6 +10,7 @@
 #include "tests/trace/otlp_json.hpp"
 #include "trace/assemble.hpp"
 #include "trace/explain.hpp"
+#include "trace/shedding.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -36,12 +37,31 @@ void print_tree(const tc::completed_trace& trace) {
     print(*root, 1);
 }
 
+/// Leaves out what an overloaded process does, in stretches of some thousand observations.
+void shed_at_times(std::vector<tc::observation_ptr>& facts, tc::trace::shed_level level, std::uint64_t seed) {
+  std::mt19937_64 random{seed};
+  tc::trace::shedding shedding;
+  std::size_t until = 0;
+  std::size_t at = 0;
+  bool now = false;
+  auto before = facts.size();
+  std::erase_if(facts, [&](const tc::observation_ptr& each) {
+    if (at++ == until) {
+      now = !now;
+      until += 500 + random() % 5000;
+      shedding.forget();
+    }
+    return now && shedding.leaves_out(*each, level);
+  });
+  std::cerr << before - facts.size() << " of " << before << " are left out\n";
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2) {
     std::cerr << "usage: trace_replay STREAM [--posts FILE] [--shuffle SEED] [--restart LINE] "
-                 "[--outage FROM TO] [--live] [--late KIND SECONDS] [--tree]\n";
+                 "[--outage FROM TO] [--shed LEVEL SEED] [--live] [--late KIND SECONDS] [--tree]\n";
     return 2;
   }
   std::vector<tc::observation_ptr> facts = tc::test::load_stream(argv[1]);
@@ -74,6 +94,9 @@ int main(int argc, char** argv) {
       lag = std::chrono::seconds{std::stoll(argv[++at])};
     } else if (std::strcmp(argv[at], "--explain") == 0 && at + 1 < argc) {
       explained = argv[++at];
+    } else if (std::strcmp(argv[at], "--shed") == 0 && at + 2 < argc) {
+      auto level = static_cast<tc::trace::shed_level>(std::stoi(argv[++at]));
+      shed_at_times(facts, level, std::stoull(argv[++at]));
     } else if (std::strcmp(argv[at], "--live") == 0) {
       live = true;
     }
