@@ -103,12 +103,16 @@ std::map<timestamp, std::set<std::string>> told_ends(const timeline& line, const
 }
 
 /// Whether the first reconciliation that a record counts was at the revision of the last one, as the object's
-/// own Events tell: they come in its second, or in the next. Nothing where they do not tell.
+/// own Events tell: they come in its second, or in the next. Nothing where they do not tell: one of the last
+/// one's second may be of that, while the first one's is lost.
 std::optional<bool> first_is_of_the_same(const std::map<timestamp, std::set<std::string>>& ends,
                                          const attempt& run) {
   for (auto second : {run.first_recorded, run.first_recorded + std::chrono::seconds{1}})
-    if (auto told = ends.find(second); told != ends.end())
-      return told->second.size() == 1 ? std::optional{told->second.contains(run.revision)} : std::nullopt;
+    if (auto told = ends.find(second); told != ends.end()) {
+      bool same = told->second.contains(run.revision);
+      bool may_be_of_last = same && second >= run.recorded_second;
+      return told->second.size() == 1 && !may_be_of_last ? std::optional{same} : std::nullopt;
+    }
   return {};
 }
 

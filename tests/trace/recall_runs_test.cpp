@@ -183,6 +183,16 @@ TEST_F(recall_runs, that_a_record_counts_first_are_of_no_content_where_nothing_t
   expect_parts_of_the_whole();
 }
 
+TEST_F(recall_runs, that_a_record_counts_first_are_not_known_by_the_Event_of_the_last) {
+  fetch('a');
+  world.begin(fleet, at('a'));
+  fetch('b');
+  world.succeed(fleet, at('a'), "the same"); // and the Event of it is lost
+  world.wait(800ms);
+  run(fleet, 'b', "the same"); // in the next second
+  expect_parts_of_the_whole();
+}
+
 TEST_F(recall_runs, asked_for_are_not_the_first_at_their_revision) {
   take_two_commits();
   world.wait(10s);
