@@ -181,6 +181,12 @@ shard_step shard_election::on_list(election_time now, std::uint64_t ticket, cons
   for (const auto& [name, lease] : *reply.leases)
     if (place_of(name) && !is_stale(name))
       see(now, name, lease);
+  // While nobody could look nobody could renew either: after an outage of the API server all may go on.
+  if (looked_at_ && now.steady - *looked_at_ > with_.renew_deadline / 2)
+    for (auto& [name, what] : seen_)
+      if (!is_ours(name))
+        what.since = now.steady;
+  looked_at_ = now.steady;
   return write(now, true);
 }
 

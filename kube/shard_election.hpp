@@ -175,7 +175,8 @@ private:
 
   std::uint64_t next_ticket_ = 1;
   std::optional<std::uint64_t> listing_;
-  duration listed_at_{0}; ///< when the list was asked for
+  duration listed_at_{0};             ///< when the list was asked for
+  std::optional<duration> looked_at_; ///< when the last one came
   std::map<std::uint64_t, request_under_way> under_way_;
   bool in_round_ = false;
   bool looked_ = false; ///< in this round

@@ -332,6 +332,31 @@ TEST(shard_election, who_was_cut_off_loses_what_others_have_taken) {
     }
 }
 
+TEST(shard_election, an_outage_of_the_api_server_moves_nothing) {
+  world w;
+  for (int i = 0; i < 3; ++i)
+    w.add();
+  w.until_fair();
+  w.run(1min);
+  auto tenures = [&] {
+    std::vector<std::uint64_t> out;
+    for (const auto& who : w.all)
+      for (std::size_t shard = 0; shard < 4; ++shard)
+        out.push_back(who->election->holding(shard).tenure);
+    return out;
+  };
+  auto before = tenures();
+  for (auto& who : w.all)
+    who->cut_off = true;
+  w.run(5min);
+  EXPECT_THAT(w.shares(), ElementsAre(0, 0, 0));
+  for (auto& who : w.all)
+    who->cut_off = false;
+  w.run(25s);
+  EXPECT_TRUE(w.is_fair(4));
+  EXPECT_EQ(tenures(), before);
+}
+
 TEST(shard_election, one_that_cannot_be_renewed_alone_is_given_up) {
   world w;
   auto& one = w.add();
