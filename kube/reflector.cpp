@@ -32,6 +32,9 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
       : context(std::move(c)), kind(k),
         state({std::string{k.group}, {}, std::string{k.kind}, {}}, std::move(options), context.sink, *this) {
     view.resource = state.resource();
+    // A server may keep Events apart (--etcd-servers-overrides), with versions of their own.
+    if (context.order != nullptr && k.kind != "Event")
+      place = context.order->join();
   }
 
   // -- reflector_port ---
@@ -51,7 +54,11 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
     out.total_timeout = request.limit;
     if (!request.watch)
       out.idle_timeout = list_silence;
-    out.may_read = context.may_read;
+    out.may_read = [this, weak = weak_from_this(), own] {
+      auto self = weak.lock();
+      auto room = !self || !context.may_read || context.may_read();
+      return self && place && own == request_number ? context.order->may_read(*place, room) : room;
+    };
     out.on_head = [this, weak = weak_from_this(), own](int status, const runtime::http_headers&) {
       if (auto self = weak.lock(); self && own == request_number)
         enter([&](auto now) { state.on_head(status, now); });
@@ -89,6 +96,7 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
     if (stopped)
       return;
     input(context.clock());
+    note_place();
     std::lock_guard guard{mutex};
     view.status = state.status();
     view.synced = state.synced();
@@ -100,10 +108,21 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
       view.resource = state.resource();
   }
 
+  void note_place() {
+    if (!place)
+      return;
+    if (auto version = state.watched_version(); version == 0)
+      context.order->closed(*place);
+    else
+      context.order->came(*place, version);
+  }
+
   void end() {
     if (std::exchange(stopped, true))
       return;
     cancel_request();
+    if (place)
+      context.order->closed(*place);
     context.target.loop().cancel_timer(timer);
   }
 
@@ -113,6 +132,7 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
   const watched_kind& kind;
   reflector_state state;
   bool stopped = false;
+  std::optional<std::size_t> place; ///< among those whose watches are in order
   std::uint64_t request_number = 0; ///< answers to earlier requests come to nothing
   std::uint64_t timer_number = 0;
   cluster_request open;

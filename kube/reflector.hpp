@@ -5,6 +5,7 @@
 
 #include "kube/cluster.hpp"
 #include "kube/discovery.hpp"
+#include "kube/reading_order.hpp"
 #include "kube/reflector_sink.hpp"
 #include "kube/reflector_state.hpp"
 
@@ -22,6 +23,8 @@ struct reflector_context {
   std::function<timestamp()> clock; ///< wall clock
   /// Whether the sink can take more: else the API server is made to wait. Optional.
   std::function<bool()> may_read = {};
+  /// Shared with other reflectors on the same loop: whose watch is read first. Optional.
+  reading_order* order = nullptr;
 };
 
 class reflector {

@@ -1,6 +1,7 @@
 #include "kube/reflector_state.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace tc::kube {
@@ -240,6 +241,13 @@ void reflector_state::on_done(const reflector_reply& reply, timestamp now) {
   } else {
     watch_ended(now);
   }
+}
+
+std::uint64_t reflector_state::watched_version() const {
+  std::uint64_t out = 0;
+  if (phase_ == phase::watching)
+    std::from_chars(resource_version_.data(), resource_version_.data() + resource_version_.size(), out);
+  return out;
 }
 
 void reflector_state::list_ended(timestamp now) {

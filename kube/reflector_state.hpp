@@ -125,6 +125,8 @@ public:
   const std::string& reason() const { return reason_; }
   const resource_ref& resource() const { return resource_; }
   const reflector_counts& counts() const { return counts_; }
+  /// Returns up to which version the watch that is open has been read; 0 while none is.
+  std::uint64_t watched_version() const;
   std::size_t known_objects() const { return known_.size(); }
 
 private:

@@ -92,11 +92,16 @@ struct http_loop::impl {
   }
 
   void go_on_reading() {
-    any_paused = false;
-    for (const auto& [handle, open] : running) {
-      if (open->paused && !open->must_wait())
-        curl_easy_pause(open->easy, CURLPAUSE_CONT); // may deliver, and pause again, at once
-      any_paused = any_paused || open->paused;
+    // Who reads may be what another one waits for.
+    for (bool any = true; any;) {
+      any = any_paused = false;
+      for (const auto& [handle, open] : running) {
+        if (open->paused && !open->must_wait()) {
+          curl_easy_pause(open->easy, CURLPAUSE_CONT); // may deliver, and pause again, at once
+          any = true;
+        }
+        any_paused = any_paused || open->paused;
+      }
     }
   }
 

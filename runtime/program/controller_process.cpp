@@ -277,6 +277,7 @@ struct controller_process::impl {
   std::unique_ptr<kube::shard_elector> sharing;
   std::unique_ptr<provider_registry> registry;
   std::unique_ptr<cluster_feed> feed;
+  kube::reading_order order{[] { return duration{std::chrono::steady_clock::now().time_since_epoch()}; }};
   std::vector<std::unique_ptr<kube::reflector>> reflectors;
   std::unique_ptr<http_server> health_server;
   std::unique_ptr<http_server> metrics_server;
@@ -883,7 +884,7 @@ void controller_process::impl::start_watching() {
       reflect.memory = known->second;
     reflectors.push_back(std::make_unique<kube::reflector>(
         kube::reflector_context{target, versions, *feed, wall_clock,
-                                [this] { return waiting->size() < most_waiting(); }},
+                                [this] { return waiting->size() < most_waiting(); }, &order},
         kind, std::move(reflect)));
   }
   restored.watches.clear();
