@@ -33,8 +33,7 @@ struct restored_trace {
 struct restored_state {
   std::map<std::string, restored_trace> traces; ///< by UID; for the watcher
   std::map<std::string, std::vector<std::uint64_t>>
-      sent;                     ///< by Provider, keys of sent_spans; for the controller
-  std::size_t observations = 0; ///< how many are played in before the first lists
+      sent; ///< by Provider, keys of sent_spans; for the controller
 };
 
 } // namespace tc::actors

@@ -40,9 +40,6 @@ public:
   /// Takes an observation in and adds to `out` who gets it, and what else becomes due to whom because of it.
   void route(const observation_ptr& fact, std::vector<delivery>& out);
 
-  /// Changes how many recent observations are kept, from the next one on.
-  void keep_recent(std::size_t count) { max_recent_ = count; }
-
   std::size_t objects() const { return nodes_.size(); }
 
 private:

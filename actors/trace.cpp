@@ -153,7 +153,10 @@ bool trace_state::bounded() const {
 }
 
 std::size_t trace_state::most_judged() const {
-  return bounded() ? most_judged_in_bounds : most_judged_at_once;
+  if (!bounded())
+    return most_judged_at_once;
+  // What a change knows is unpacked for it: some thousand observations of a busy cluster.
+  return memory->ledger->to_pack() > 0 ? 1 : most_judged_in_bounds;
 }
 
 /// Those that are due and could not be judged with the others.

@@ -283,7 +283,6 @@ void watcher_state::bind(const followed_trace& what) {
 
 void watcher_state::tick(timestamp at) {
   memory->now = at;
-  memory->routes.keep_recent(memory->setup.max_recent); // all Traces are known, and have been told
   for (auto& [uid, what] : memory->traces)
     if (what.waiting_for_restart && what.subscriber != 0 && what.restarts.due(at))
       start(what, memory->routes.retained_for(what.subscriber));

@@ -40,7 +40,8 @@ struct watcher_setup {
   std::shared_ptr<alarm> wakes;
   /// Bounds what waits in memory; null for nothing.
   std::shared_ptr<memory_ledger> ledger;
-  /// What an earlier process knew; null for nothing. Its observations are sent before the first lists.
+  /// What an earlier process knew; null for nothing. Its observations are sent before the first lists, and
+  /// after the Traces.
   std::shared_ptr<restored_state> restored;
 };
 
@@ -59,8 +60,7 @@ struct followed_trace {
 /// What a watcher knows, kept by its supervisor.
 struct watcher_memory {
   watcher_memory(watcher_setup values, timestamp start)
-      : setup(std::move(values)), began(start),
-        routes(setup.max_recent + (setup.restored ? setup.restored->observations : 0)) {}
+      : setup(std::move(values)), began(start), routes(setup.max_recent) {}
 
   watcher_setup setup;
   timestamp began; ///< when watching began: less the backfill, what was quiet by then is history

@@ -4,8 +4,8 @@
 
 namespace tc::kube {
 
-std::size_t reading_order::join() {
-  places_.emplace_back();
+std::size_t reading_order::join(bool apart) {
+  places_.emplace_back().apart = apart;
   return places_.size() - 1;
 }
 
@@ -16,7 +16,9 @@ void reading_order::came(std::size_t watch, std::uint64_t version) {
 }
 
 void reading_order::closed(std::size_t watch) {
+  auto apart = places_[watch].apart;
   places_[watch] = {};
+  places_[watch].apart = apart;
 }
 
 bool reading_order::may_read(std::size_t watch, bool room) {
@@ -37,7 +39,7 @@ bool reading_order::may_read(std::size_t watch, bool room) {
 
 bool reading_order::is_ahead(const place& of, duration now) const {
   return std::any_of(places_.begin(), places_.end(), [&](const place& other) {
-    return other.version != 0 && other.version + slack < of.version &&
+    return !other.apart && other.version != 0 && other.version + slack < of.version &&
            (other.held || now - other.came_at < a_moment);
   });
 }

@@ -1,9 +1,10 @@
 #pragma once
 
-// In which order watches are read where there is more to read than is taken. Each kind has a watch of its own; what one object did shows
-// in another a little later, so a kind whose watch is read far behind or far ahead of the others costs waits, memory and, at worst,
-// causes that nobody remembers any more. Resource versions of one API server are in order across kinds: whoever is ahead waits for
-// whoever is behind. Plain state; time comes from outside.
+// In which order watches are read where there is more to read than is taken. Each kind has a watch of its
+// own; what one object did shows in another a little later, so a kind whose watch is read far behind or far
+// ahead of the others costs waits, memory and, at worst, causes that nobody remembers any more. Resource
+// versions of one API server are in order across kinds: whoever is ahead waits for whoever is behind. Plain
+// state; time comes from outside.
 
 #include "messages/time.hpp"
 
@@ -28,8 +29,9 @@ public:
   /// `clock` never goes back.
   explicit reading_order(std::function<duration()> clock) : clock_(std::move(clock)) {}
 
-  /// Returns the number of one more watch; before any of them is read.
-  std::size_t join();
+  /// Returns the number of one more watch; before any of them is read. For what the server may keep apart,
+  /// with versions of its own, the others do not wait.
+  std::size_t join(bool apart = false);
   /// What that watch brought has been read up to this version.
   void came(std::size_t watch, std::uint64_t version);
   /// It is not open: nobody waits for it.
@@ -41,6 +43,7 @@ private:
   struct place {
     std::uint64_t version = 0; ///< 0: not open, or nothing came yet
     duration came_at{};
+    bool apart = false;
     bool held = false;                     ///< there is something to read
     std::optional<duration> waiting_since; ///< for others
   };

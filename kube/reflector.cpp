@@ -32,9 +32,9 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
       : context(std::move(c)), kind(k),
         state({std::string{k.group}, {}, std::string{k.kind}, {}}, std::move(options), context.sink, *this) {
     view.resource = state.resource();
-    // A server may keep Events apart (--etcd-servers-overrides), with versions of their own.
-    if (context.order != nullptr && k.kind != "Event")
-      place = context.order->join();
+    // What a server may keep elsewhere is Events (--etcd-servers-overrides).
+    if (context.order != nullptr)
+      place = context.order->join(k.kind == "Event");
   }
 
   // -- reflector_port ---
@@ -150,9 +150,14 @@ reflector::~reflector() {
   stop();
 }
 
-void reflector::start() {
-  impl_->context.target.loop().post(
-      [self = impl_] { self->enter([&](auto now) { self->state.start(now); }); });
+void reflector::start(bool trusting) {
+  impl_->context.target.loop().post([self = impl_, trusting] {
+    self->enter([&](auto now) {
+      if (!trusting)
+        self->state.distrust();
+      self->state.start(now);
+    });
+  });
 }
 
 void reflector::stop() {

@@ -36,8 +36,8 @@ public:
   reflector(const reflector&) = delete;
   reflector& operator=(const reflector&) = delete;
 
-  /// Begins, from any thread. Once.
-  void start();
+  /// Begins, from any thread. Once. `trusting`: from where an earlier process was; else with a list.
+  void start(bool trusting = true);
 
   /// Ends it, from any thread. When it returns the sink is not called any more. A second call does nothing.
   void stop();

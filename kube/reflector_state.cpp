@@ -73,6 +73,12 @@ reflector_state::reflector_state(resource_ref kind, reflector_options options, r
   options_.memory.reset();
 }
 
+void reflector_state::distrust() {
+  known_.clear();
+  resource_version_.clear();
+  resumes_ = remembers_ = false;
+}
+
 // -- requests -----------------------------------------------------------------
 
 void reflector_state::start(timestamp) {

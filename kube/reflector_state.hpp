@@ -111,6 +111,8 @@ public:
   /// `kind` needs its group and kind only. `sink` and `port` must outlive the state.
   reflector_state(resource_ref kind, reflector_options options, reflector_sink& sink, reflector_port& port);
 
+  /// What an earlier process knew is lost: everything is told anew. Before start().
+  void distrust();
   /// Begins. The first output is resolve().
   void start(timestamp now);
   /// The version in which the resource is served; nothing when it is not; an error text when that is unknown.

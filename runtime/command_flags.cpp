@@ -183,11 +183,11 @@ flag_table flags_of(run_options& to, raw_values& raw) {
       {"Process", "shutdown-timeout", "DURATION",
        "After SIGTERM, deliver what has settled for at most this long. Keep it below the pod's grace period.",
        bind_duration(to.shutdown_timeout)});
-  out.push_back(
-      {"Pools and limits", "memory-limit", "SIZE",
-       "Stay below this much memory: what waits goes to --data-dir, or is dropped, the oldest first. It does "
-       "not bound open changes. 0 is no limit, auto 85 % of the pod's memory limit.",
-       bind_limit(to.memory_limit, least_memory_limit)});
+  out.push_back({"Pools and limits", "memory-limit", "SIZE",
+                 "Stay below this much memory (128Mi at least): what waits and what open changes know goes "
+                 "to --data-dir, "
+                 "or is dropped, the oldest first. 0 is no limit, auto 85 % of the pod's memory limit.",
+                 bind_limit(to.memory_limit, least_memory_limit)});
   add_pool(out, to.pool);
   return out;
 }

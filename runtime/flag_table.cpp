@@ -179,8 +179,8 @@ flag_binding bind_limit(std::optional<std::size_t>& value, std::size_t least) {
       return tl::unexpected<std::string>(
           "is not a size; write bytes, a number with Ki, Mi or Gi, 0 for no limit, or auto");
     if (*bytes != 0 && *bytes < least)
-      return tl::unexpected<std::string>("is too small; the least is " + show_bytes(least) +
-                                         ", and 0 is no limit");
+      return tl::unexpected<std::string>("is too small, it could not be held; the least is " +
+                                         show_bytes(least) + ", and 0 is no limit");
     value = *bytes;
     return {};
   };

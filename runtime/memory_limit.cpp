@@ -11,6 +11,7 @@ namespace {
 /// Of the cgroup's limit, in percent: the page cache of the data directory and what the kernel keeps for us
 /// count too.
 constexpr std::size_t share_of_cgroup = 85;
+constexpr std::size_t mebi = std::size_t{1} << 20;
 /// cgroup v1 writes "no limit" as a number that no machine has.
 constexpr std::size_t no_limit = std::size_t{1} << 60;
 // What the bounded things take, about.
@@ -18,6 +19,7 @@ constexpr std::size_t bytes_of_sent_span = 64;
 constexpr std::size_t bytes_of_observation = 2048;
 /// The same with what JSON and messages between actors take beside it.
 constexpr std::size_t bytes_of_unread = 6144;
+constexpr std::size_t most_recent = 4096;
 /// Of what a Trace remembers beside its changes, without a limit.
 constexpr std::size_t most_remembered = std::size_t{64} << 20;
 
@@ -82,7 +84,14 @@ memory_limits find_memory_limits(std::optional<std::size_t> asked, const surroun
   if (asked) {
     out.process = *asked;
   } else if (auto found = cgroup_memory_limit(outside)) {
-    out.process = std::max(*found / 100 * share_of_cgroup, least_memory_limit);
+    out.process = *found / 100 * share_of_cgroup;
+    if (out.process < least_memory_limit)
+      out.problem = "--memory-limit=auto is " + std::to_string(share_of_cgroup) +
+                    " % of the cgroup's memory limit of " + std::to_string(*found) +
+                    " bytes, which is too small, it could not be held: the least is " +
+                    std::to_string(least_memory_limit) + " bytes; give the pod or its cgroup at least " +
+                    std::to_string(least_memory_limit / share_of_cgroup * 100 / mebi + 1) +
+                    "Mi, or --memory-limit=0 for no limit";
     out.source = std::to_string(share_of_cgroup) + " % of the cgroup's " + std::to_string(*found) + " bytes";
   } else {
     out.source = "no limit: the cgroup has none";
@@ -91,11 +100,13 @@ memory_limits find_memory_limits(std::optional<std::size_t> asked, const surroun
   out.unwritten = 65'536;
   out.unread = std::numeric_limits<std::size_t>::max();
   out.remembered = most_remembered;
+  out.recent = most_recent;
   if (out.process != 0) {
     out.sent_spans = std::clamp(out.process / 8 / bytes_of_sent_span, std::size_t{1} << 16, out.sent_spans);
     out.unwritten = std::clamp(out.process / 16 / bytes_of_observation, std::size_t{1024}, out.unwritten);
     out.unread = std::max(out.process / 16 / bytes_of_unread, std::size_t{256});
     out.remembered = std::min(out.process / 8, most_remembered);
+    out.recent = std::clamp(out.process / 8 / bytes_of_unread, std::size_t{256}, most_recent);
   }
   return out;
 }

@@ -18,9 +18,11 @@ std::optional<std::size_t> cgroup_memory_limit(const surroundings& outside);
 struct memory_limits {
   std::size_t process = 0;    ///< 0: none
   std::string source;         ///< for the log: where that number is from
+  std::string problem;        ///< why it cannot be held, and what to do; "" where it can
   std::size_t sent_spans = 0; ///< remembered of each Provider
   std::size_t unwritten = 0;  ///< observations that may wait while the data directory cannot be written
   std::size_t unread = 0;     ///< observations that may wait for the actors before nothing more is read
+  std::size_t recent = 0;     ///< observations that are remembered for Traces that become interested later
   std::size_t remembered = 0; ///< bytes of recent observations that each Trace remembers
 };
 

@@ -115,6 +115,8 @@ void cluster_feed::on_synced(const kube::resource_ref& resource) {
     std::lock_guard guard{mutex_};
     done_[resource.kind + '.' + resource.group] = true;
   }
+  if (resource.kind == "Trace" && out_.traces_known)
+    out_.traces_known();
   check_synced();
 }
 
@@ -122,12 +124,16 @@ void cluster_feed::on_state(const kube::resource_ref& resource, kube::reflector_
                             std::string_view reason) {
   if (out_.state)
     out_.state(resource, status, reason);
+  bool known = false;
   {
     std::lock_guard guard{mutex_};
     auto& done = done_[resource.kind + '.' + resource.group];
     // A kind that cannot be had must not keep the others waiting.
     done = done || status == kube::reflector_status::absent || status == kube::reflector_status::forbidden;
+    known = resource.kind == "Trace" && done;
   }
+  if (known && out_.traces_known)
+    out_.traces_known();
   check_synced();
 }
 

@@ -33,6 +33,8 @@ public:
     /// Every kind has been listed, or is not served, or refused; or is gone on without: `without` names
     /// those. Called once.
     std::function<void(const std::string& without)> synced;
+    /// The Traces have been listed, or cannot be. May be called again. Optional.
+    std::function<void()> traces_known;
     /// All of that kind ("Kind.group") up to that resource version has been handed over. Optional.
     std::function<void(const std::string& kind, const std::string& version)> position;
     /// Called for each object that is taken in, for metrics.

@@ -64,6 +64,8 @@ constexpr std::string_view forwarded_header = "x-trace-controller-forwarded";
 constexpr auto patience_step = std::chrono::seconds{5};
 /// How long an observation may wait for company before its batch is handed over.
 constexpr auto batch_wait = std::chrono::milliseconds{10};
+/// So long until there may be room for more of what an earlier process had observed.
+constexpr auto play_in_pause = std::chrono::milliseconds{5};
 /// How long watches that go on from a data directory may take to tell what was missed, before anything that
 /// looks quiet is judged. What comes later is not lost: it is an addition.
 constexpr auto catching_up = std::chrono::milliseconds{500};
@@ -150,8 +152,7 @@ struct controller_process::impl {
     health_server.reset();
     metrics_server.reset();
     events_server.reset();
-    for (auto& one : reflectors)
-      one->stop();
+    stop_watching();
     loop.stop();
     elector.reset();
     sharing.reset();
@@ -177,11 +178,18 @@ struct controller_process::impl {
 
   tl::expected<void, std::string> open_data_directory(const std::string& access);
   void start_actors();
-  void play_in();
+  void play_in(std::int64_t after);
   void start_to_account();
   void all_listed();
   void become_ready(const std::string& without);
   void start_watching();
+  void stop_watching() {
+    for (auto* some : {&first_reflectors, &reflectors})
+      for (auto& one : *some)
+        one->stop();
+  }
+  /// `trusting`: watches go on from where the earlier process was.
+  void start_others(bool trusting = true);
   tl::expected<void, std::string> stand_for_election(const std::string& context_namespace);
   tl::expected<std::string, std::string> lease_namespace(const char* flag,
                                                          const std::string& context_namespace) const;
@@ -278,7 +286,8 @@ struct controller_process::impl {
   std::unique_ptr<provider_registry> registry;
   std::unique_ptr<cluster_feed> feed;
   kube::reading_order order{[] { return duration{std::chrono::steady_clock::now().time_since_epoch()}; }};
-  std::vector<std::unique_ptr<kube::reflector>> reflectors;
+  std::vector<std::unique_ptr<kube::reflector>> first_reflectors; ///< of Traces and Providers
+  std::vector<std::unique_ptr<kube::reflector>> reflectors;       ///< of what is traced
   std::unique_ptr<http_server> health_server;
   std::unique_ptr<http_server> metrics_server;
   std::unique_ptr<event_intake> intake; ///< null without --events-addr
@@ -303,6 +312,7 @@ struct controller_process::impl {
   std::atomic<bool> is_ready{false};
   bool ending = false;
   bool patience_told = false; ///< on the loop's thread
+  bool playing_in = false;    ///< likewise: what an earlier process had observed
 };
 
 tl::expected<std::unique_ptr<controller_process>, std::string>
@@ -311,6 +321,9 @@ controller_process::start(const run_options& options, std::shared_ptr<kube::acce
   auto description = access->description();
   auto context_namespace = access->default_namespace();
   log.info("cluster found", {{"access", description}});
+  if (auto limits = find_memory_limits(options.memory_limit, surroundings::of_process());
+      !limits.problem.empty())
+    return tl::unexpected(limits.problem);
   auto made = std::make_unique<impl>(options, log, std::move(access));
   log.info("memory limit", {{"bytes", made->memory.process}, {"from", made->memory.source}});
   made->counters.memory_limit.set(static_cast<double>(made->memory.process));
@@ -333,7 +346,6 @@ controller_process::start(const run_options& options, std::shared_ptr<kube::acce
   made->feed = made->make_feed(); // before the probes ask it
   if (auto served = made->start_servers(); !served)
     return tl::unexpected(served.error());
-  made->play_in();
   made->start_watching();
   if (made->elector)
     made->elector->start();
@@ -358,7 +370,11 @@ void controller_process::impl::start_to_account() {
                   ? nullptr
                   : spill_file::in(options.data_dir, options.data_dir_limit / share_of_spill_file);
   ledger = actors::memory_ledger::with_limit(memory.process, make_fact_packer(std::move(file)));
-  memory_watching = std::make_unique<memory_watch>(ledger);
+  memory_watching = std::make_unique<memory_watch>(ledger, [this](std::size_t resident) {
+    log.error("--memory-limit is not held: what is watched and open needs more; give it more, or divide the "
+              "Traces among shards",
+              {{"bytes", resident}, {"limit", ledger->limit()}});
+  });
 }
 
 tl::expected<std::string, std::string>
@@ -551,10 +567,33 @@ void controller_process::impl::give_lease_back() {
   done->get_future().wait_for(giving_back);
 }
 
-/// What was known before comes before what the lists and watches tell.
-void controller_process::impl::play_in() {
-  for (auto& batch : std::exchange(restored.observations, {}))
-    caf::anon_send(root, observe_atom_v, ledger->counted(std::move(batch)), wall_clock());
+/// What was known before comes before what the lists and watches tell, and after the Traces that are to hear
+/// of it; little by little, as it is worked off: all at once would not fit into memory.
+void controller_process::impl::play_in(std::int64_t after) {
+  auto upto = restored.last_observation;
+  if (after >= upto)
+    return start_others();
+  if (waiting->size() >= most_waiting() / 2) { // it is no overload
+    loop.after(play_in_pause, [this, after] { play_in(after); });
+    return;
+  }
+  durable->read_observations(
+      after, upto, options.pool.batch_size, [this](store::result<store::observation_page> page) {
+        loop.post([this, page = std::move(page)]() mutable {
+          if (!page) {
+            log.error("what was observed before cannot be read back from the data directory; what the "
+                      "cluster still shows is listed",
+                      {{"error", page.error().message}});
+            return start_others(false);
+          }
+          if (!page->facts.empty())
+            caf::anon_send(root, observe_atom_v,
+                           backlog::counted(waiting, ledger->counted(std::make_shared<observation_batch>(
+                                                         std::move(page->facts)))),
+                           wall_clock());
+          play_in(page->last);
+        });
+      });
 }
 
 void controller_process::impl::start_actors() {
@@ -575,6 +614,7 @@ void controller_process::impl::start_actors() {
   setup.leads = !options.election.enable;
   setup.watching.ledger = ledger;
   setup.watching.remembered.bytes = memory.remembered;
+  setup.watching.max_recent = memory.recent;
   setup.spans_remembered = memory.sent_spans;
   auto observers = make_observers(log.named("traces"), counters, warnings);
   if (durable)
@@ -827,6 +867,10 @@ std::unique_ptr<cluster_feed> controller_process::impl::make_feed() {
     else
       loop.after(catching_up, [this] { all_listed(); });
   };
+  out.traces_known = [this] {
+    if (restored.last_observation != 0 && !std::exchange(playing_in, true))
+      play_in(0);
+  };
   if (durable)
     out.position = [this](const std::string& kind, const std::string& version) {
       durable->note_position(kind, version);
@@ -882,17 +926,25 @@ void controller_process::impl::start_watching() {
             kube::resource_ref{std::string{kind.group}, "", std::string{kind.kind}, ""}.to_string());
         known != restored.watches.end())
       reflect.memory = known->second;
-    reflectors.push_back(std::make_unique<kube::reflector>(
+    auto& to = kind.kind == "Trace" || kind.kind == "Provider" ? first_reflectors : reflectors;
+    to.push_back(std::make_unique<kube::reflector>(
         kube::reflector_context{target, versions, *feed, wall_clock,
                                 [this] { return waiting->size() < most_waiting(); }, &order},
         kind, std::move(reflect)));
   }
   restored.watches.clear();
-  for (auto& one : reflectors)
+  for (auto& one : first_reflectors)
     one->start();
+  if (restored.last_observation == 0)
+    start_others();
   arm_tick();
   arm_flush();
   arm_patience(patience);
+}
+
+void controller_process::impl::start_others(bool trusting) {
+  for (auto& one : reflectors)
+    one->start(trusting);
 }
 
 void controller_process::impl::arm_tick() {
@@ -1124,8 +1176,7 @@ bool controller_process::has_failed() const {
 
 bool controller_process::drain() {
   auto& own = *impl_;
-  for (auto& one : own.reflectors)
-    one->stop();
+  own.stop_watching();
   if (own.events_server)
     own.events_server->stop(); // a sender tries again, and finds the next process
   own.loop.post([&own] {

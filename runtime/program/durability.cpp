@@ -45,6 +45,10 @@ durability::open(const run_options& options, const memory_limits& limits, const 
   outside.state = [self = made.get()](const std::string& problem) { self->on_state(problem); };
   auto traces = std::make_shared<found_traces>();
   outside.found_trace = [traces](const store::waiting_trace& each) { traces->add(each); };
+  auto observations = std::make_shared<found_observations>();
+  outside.found_observation = [observations](const observation_ptr& each) {
+    each ? observations->add(*each) : observations->clear();
+  };
   outside.damaged = [self = made.get()](const std::string& aside, const std::string& problem) {
     self->on_damage(aside, problem);
   };
@@ -58,7 +62,7 @@ durability::open(const run_options& options, const memory_limits& limits, const 
       log.error("the data directory is of another cluster, or of another part of it: its observations are "
                 "forgotten",
                 {{"was", found.cluster}, {"is", cluster}});
-    found.observations.clear();
+    observations->clear();
     found.positions.clear();
     made->journal_->begin_cluster(cluster);
   }
@@ -66,10 +70,10 @@ durability::open(const run_options& options, const memory_limits& limits, const 
     made->unseen_.insert(uid);
   made->unseen_.merge(traces->owners());
   log.info("data directory opened", {{"path", options.data_dir},
-                                     {"observations", found.observations.size()},
+                                     {"observations", observations->size()},
                                      {"tracesWaiting", traces->size()},
                                      {"watches", found.positions.size()}});
-  made->restored_ = restore(std::move(found), std::move(*traces), options.pool.batch_size);
+  made->restored_ = restore(std::move(found), std::move(*traces), std::move(*observations));
   made->publish();
   return made;
 }

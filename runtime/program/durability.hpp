@@ -35,6 +35,11 @@ public:
   // -- what is kept; from any thread, never waiting for the disk ---
 
   void add(const observation_batch& facts) { journal_->add(facts); }
+  /// Reads observations of the earlier process; `then` is called on another thread.
+  void read_observations(std::int64_t after, std::int64_t upto, std::size_t most,
+                         std::function<void(store::result<store::observation_page>)> then) {
+    journal_->read_observations(after, upto, most, std::move(then));
+  }
   void note_position(const std::string& kind, const std::string& version) {
     journal_->note_position(kind, version);
   }

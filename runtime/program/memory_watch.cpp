@@ -11,6 +11,8 @@ namespace tc::runtime {
 namespace {
 
 constexpr auto pause = std::chrono::milliseconds{500};
+/// Above the limit once more after so long is told again.
+constexpr auto quiet = std::chrono::minutes{1};
 
 } // namespace
 
@@ -19,7 +21,9 @@ void bound_heaps(std::size_t limit) {
     ::mallopt(M_ARENA_MAX, 2);
 }
 
-memory_watch::memory_watch(std::shared_ptr<actors::memory_ledger> ledger) : ledger_(std::move(ledger)) {
+memory_watch::memory_watch(std::shared_ptr<actors::memory_ledger> ledger,
+                           std::function<void(std::size_t)> exceeded)
+    : ledger_(std::move(ledger)), exceeded_(std::move(exceeded)) {
   if (ledger_->limit() == 0)
     return;
   thread_ = std::thread{[this] {
@@ -47,6 +51,12 @@ void memory_watch::look() {
     resident = resident_bytes();
   }
   ledger_->measured(resident);
+  if (resident <= ledger_->limit())
+    return;
+  auto now = std::chrono::steady_clock::now();
+  if (!above_at_ || now - *above_at_ > quiet)
+    exceeded_(resident);
+  above_at_ = now;
 }
 
 } // namespace tc::runtime

@@ -5,9 +5,13 @@
 
 #include "actors/memory_ledger.hpp"
 
+#include <chrono>
 #include <condition_variable>
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace tc::runtime {
@@ -18,8 +22,10 @@ void bound_heaps(std::size_t limit);
 
 class memory_watch {
 public:
-  /// Without a limit in the ledger it does nothing.
-  explicit memory_watch(std::shared_ptr<actors::memory_ledger> ledger);
+  /// Without a limit in the ledger it does nothing. `exceeded` is told a resident set above the limit, once
+  /// until it has been below for a minute; on the watch's thread.
+  memory_watch(std::shared_ptr<actors::memory_ledger> ledger,
+               std::function<void(std::size_t resident)> exceeded);
   ~memory_watch();
   memory_watch(const memory_watch&) = delete;
   memory_watch& operator=(const memory_watch&) = delete;
@@ -28,6 +34,8 @@ private:
   void look();
 
   std::shared_ptr<actors::memory_ledger> ledger_;
+  std::function<void(std::size_t)> exceeded_;
+  std::optional<std::chrono::steady_clock::time_point> above_at_; ///< last seen above the limit
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;

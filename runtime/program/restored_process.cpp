@@ -2,8 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
-
 namespace tc::runtime {
 
 namespace {
@@ -53,10 +51,37 @@ void found_traces::move_to(actors::restored_state& state) {
   found_.clear();
 }
 
-restored_process restore(store::contents found, found_traces traces, std::size_t batch_size) {
+void found_observations::add(const observation& found) {
+  ++size_;
+  if (!found.state)
+    return;
+  auto& place = kinds_[kind_of(found.object)][found.object];
+  if (found.resource_version < place.version)
+    return;
+  place.version = found.resource_version;
+  place.known.reset();
+  if (found.kind == observation_kind::state)
+    place.known = known_object(found);
+}
+
+void found_observations::clear() {
+  kinds_.clear();
+  size_ = 0;
+}
+
+std::map<std::string, kube::reflector_memory> found_observations::take_watches() {
+  std::map<std::string, kube::reflector_memory> out;
+  for (auto& [kind, objects] : kinds_)
+    for (auto& [id, latest] : objects)
+      if (latest.known)
+        out[kind].objects.push_back(std::move(*latest.known));
+  clear();
+  return out;
+}
+
+restored_process restore(store::contents found, found_traces traces, found_observations observations) {
   restored_process out;
   out.actors = std::make_shared<actors::restored_state>();
-  out.actors->observations = found.observations.size();
   out.actors->sent = std::move(found.sent);
   for (const auto& [uid, progress] : found.progress) {
     auto& trace = out.actors->traces[uid];
@@ -65,31 +90,12 @@ restored_process restore(store::contents found, found_traces traces, std::size_t
     trace.has_progress = true;
   }
   traces.move_to(*out.actors);
-
-  std::map<object_id, observation_ptr> latest;
-  for (const auto& fact : found.observations) {
-    if (!fact->state)
-      continue;
-    auto& known = latest[fact->object];
-    if (!known || known->resource_version <= fact->resource_version)
-      known = fact;
-  }
-  std::map<std::string, kube::reflector_memory> watches;
-  for (const auto& [object, fact] : latest)
-    if (fact->kind == observation_kind::state)
-      watches[kind_of(object)].objects.push_back(known_object(*fact));
+  out.last_observation = observations.size() == 0 ? 0 : found.last_observation;
+  auto watches = observations.take_watches();
   for (auto& [kind, version] : found.positions)
     watches[kind].resource_version = std::move(version);
   for (auto& [kind, memory] : watches)
     out.watches.emplace(kind, std::make_shared<const kube::reflector_memory>(std::move(memory)));
-
-  batch_size = std::max<std::size_t>(batch_size, 1);
-  for (std::size_t at = 0; at < found.observations.size(); at += batch_size) {
-    auto first = found.observations.begin() + static_cast<std::ptrdiff_t>(at);
-    auto last = found.observations.begin() +
-                static_cast<std::ptrdiff_t>(std::min(at + batch_size, found.observations.size()));
-    out.observations.push_back(std::make_shared<observation_batch>(first, last));
-  }
   return out;
 }
 

@@ -40,10 +40,20 @@ struct trace_progress {
 
 /// Takes a trace that was found; the next comes when it is done. So there is never more than one in memory.
 using trace_taker = std::function<void(waiting_trace)>;
+/// Takes an observation that was found, likewise.
+using observation_taker = std::function<void(const observation_ptr&)>;
+
+/// Some of the observations, in the order of their arrival.
+struct observation_page {
+  std::vector<observation_ptr> facts;
+  std::int64_t last = 0; ///< row up to which they go
+};
 
 struct contents {
   std::string cluster; ///< which cluster the observations are of, and which part of it; "" when there is none
-  std::vector<observation_ptr> observations; ///< in the order of their arrival
+  /// In the order of their arrival; none when somebody takes them one by one.
+  std::vector<observation_ptr> observations;
+  std::int64_t last_observation = 0; ///< its row; 0 where there is none
   /// By "Kind.group": up to which resource version all is among the observations. A watch that goes on from
   /// there misses nothing.
   std::map<std::string, std::string> positions;

@@ -86,7 +86,8 @@ constexpr const char* select_sent = "SELECT row, provider, checksum, spans FROM 
 // -- opening ------------------------------------------------------------------
 
 result<std::unique_ptr<database>> database::open(const std::string& path, const database_options& options,
-                                                 contents& out, const trace_taker& take) {
+                                                 contents& out, const trace_taker& take,
+                                                 const observation_taker& take_fact) {
   // SQLite's files beside it take their permissions from it.
   if (auto file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); file >= 0)
     ::close(file);
@@ -101,7 +102,7 @@ result<std::unique_ptr<database>> database::open(const std::string& path, const 
   for (auto step : {&database::migrate, &database::prepare})
     if (auto done = (made.get()->*step)(); !done)
       return tl::unexpected(std::move(done.error()));
-  if (auto loaded = made->load(out, take); !loaded)
+  if (auto loaded = made->load(out, take, take_fact); !loaded)
     return tl::unexpected(std::move(loaded.error()));
   return made;
 }
@@ -145,6 +146,8 @@ result<void> database::prepare() {
            std::pair{&sql_.add_observation, "INSERT INTO observations(checksum, content) VALUES(?1, ?2)"},
            {&sql_.drop_observation, "DELETE FROM observations WHERE row=?1"},
            {&sql_.read_observation, "SELECT checksum, content FROM observations WHERE row=?1"},
+           {&sql_.read_observations, "SELECT row, checksum, content FROM observations WHERE row>?1 AND "
+                                     "row<=?2 ORDER BY row LIMIT ?3"},
            {&sql_.change_observation, "UPDATE observations SET checksum=?2, content=?3 WHERE row=?1"},
            {&sql_.set_position, "INSERT OR REPLACE INTO positions VALUES(?1, ?2)"},
            {&sql_.drop_positions, "DELETE FROM positions"},
@@ -165,7 +168,7 @@ result<void> database::prepare() {
   return {};
 }
 
-result<void> database::load(contents& out, const trace_taker& take) {
+result<void> database::load(contents& out, const trace_taker& take, const observation_taker& take_fact) {
   auto each_row = [this](const char* text, auto keep) -> result<void> {
     auto query = connection_.prepare(text);
     if (!query)
@@ -187,8 +190,13 @@ result<void> database::load(contents& out, const trace_taker& take) {
     auto fact = decode_observation(bytes);
     if (!fact)
       return false;
-    out.observations.push_back(std::make_shared<observation>(std::move(*fact)));
-    index_.observations.add(row.number(0), *out.observations.back(), bytes.size());
+    out.last_observation = row.number(0);
+    index_.observations.add(out.last_observation, *fact, bytes.size());
+    auto found = std::make_shared<observation>(std::move(*fact));
+    if (take_fact)
+      take_fact(found);
+    else
+      out.observations.push_back(std::move(found));
     return true;
   });
   if (read)
@@ -333,8 +341,9 @@ result<void> database::remove(const trace_key& key) {
 }
 
 result<void> database::begin_cluster(const std::string& name) {
-  undo_.push_back([this, observations = index_.observations, positions = index_.positions] {
-    index_.observations = observations;
+  auto before = std::make_shared<observation_rows>(std::move(index_.observations));
+  undo_.push_back([this, before, positions = index_.positions] {
+    index_.observations = std::move(*before);
     index_.positions = positions;
   });
   if (auto done = connection_.execute("DELETE FROM observations; DELETE FROM positions; DELETE FROM cluster");
@@ -469,6 +478,32 @@ result<completed_trace_ptr> database::read_trace(const trace_key& key) {
   if (!sound || !trace)
     return damaged("a row is damaged");
   return completed_trace_ptr{std::make_shared<completed_trace>(std::move(*trace))};
+}
+
+result<observation_page> database::read_observations(std::int64_t after, std::int64_t upto,
+                                                     std::size_t most) {
+  observation_page out;
+  out.last = upto;
+  auto& query = sql_.read_observations.bind(1, after).bind(2, upto).bind(3, static_cast<std::int64_t>(most));
+  while (true) {
+    auto row = query.step();
+    if (!row)
+      return tl::unexpected(std::move(row.error()));
+    if (!*row)
+      break;
+    auto bytes = query.bytes(2);
+    auto sound = checksum_of(bytes) == query.number(1);
+    auto fact = decode_observation(bytes);
+    if (!sound || !fact) {
+      query.reset();
+      return damaged("a row is damaged");
+    }
+    out.facts.push_back(std::make_shared<observation>(std::move(*fact)));
+    if (out.facts.size() == most)
+      out.last = query.number(0);
+  }
+  query.reset();
+  return out;
 }
 
 // -- room ---------------------------------------------------------------------

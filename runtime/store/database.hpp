@@ -47,9 +47,10 @@ public:
   static constexpr std::int64_t schema_version = 2;
 
   /// Opens the file, made when it is not there, brings it to the present schema and reads all that is in it
-  /// into `out`; waiting traces go to `take` instead, where one is given.
+  /// into `out`; waiting traces go to `take` instead, and observations to `take_fact`, where one is given.
   static result<std::unique_ptr<database>> open(const std::string& path, const database_options& options,
-                                                contents& out, const trace_taker& take = {});
+                                                contents& out, const trace_taker& take = {},
+                                                const observation_taker& take_fact = {});
 
   /// Reads what can be read of a damaged file: waiting traces, as open() does, and what was sent. Leaves the
   /// file as it is.
@@ -61,6 +62,8 @@ public:
   result<void> write_removals(const changes& what);
 
   result<completed_trace_ptr> read_trace(const trace_key& key);
+  /// Reads the next observations after a row, `most` of them or up to the row `upto`.
+  result<observation_page> read_observations(std::int64_t after, std::int64_t upto, std::size_t most);
 
   /// Lets go of the observations that arrived before the horizon and are not needed, and gives room back to
   /// the disk.
@@ -78,7 +81,7 @@ private:
 
   result<void> prepare();
   result<void> migrate();
-  result<void> load(contents& out, const trace_taker& take);
+  result<void> load(contents& out, const trace_taker& take, const observation_taker& take_fact);
   result<void> begin_cluster(const std::string& name);
   result<void> insert(const changes& what);
   result<void> write_observations(const changes& what);
@@ -120,7 +123,7 @@ private:
   std::uint64_t pruned_ = 0;
   std::uint64_t evicted_ = 0;
   struct {
-    statement add_observation, drop_observation, read_observation, change_observation;
+    statement add_observation, drop_observation, read_observation, read_observations, change_observation;
     statement set_position, drop_positions;
     statement add_trace, drop_trace, read_trace;
     statement add_sent, drop_sent;

@@ -21,6 +21,10 @@ void add_all_known(changes& to, const contents& known) {
     to.progress.try_emplace(uid, progress);
 }
 
+tl::unexpected<problem> no_store() {
+  return tl::unexpected(problem{problem_kind::other, "no store is open"});
+}
+
 std::string remedy(problem_kind kind) {
   switch (kind) {
   case problem_kind::full:
@@ -62,9 +66,18 @@ tl::expected<void, std::string> journal::begin() {
   trace_taker take;
   if (outside_.found_trace)
     take = [this](waiting_trace found) { take_found(std::move(found)); };
-  auto opened = database::open(path, options_.database, found_, take);
+  auto take_fact = outside_.found_observation;
+  if (take_fact)
+    take_fact = [this](const observation_ptr& fact) {
+      newest_ = std::max(newest_, fact->received_at);
+      outside_.found_observation(fact);
+    };
+  auto opened = database::open(path, options_.database, found_, take, take_fact);
   if (!opened && opened.error().kind != problem_kind::newer && opened.error().kind != problem_kind::other) {
     traces_.clear();
+    newest_ = {};
+    if (outside_.found_observation)
+      outside_.found_observation(nullptr);
     found_ = database::salvage(path, take);
     if (opened.error().kind == problem_kind::corrupt) {
       give_up_file(opened.error().message);
@@ -245,7 +258,21 @@ void journal::forget_trace(const std::string& trace_uid) {
 void journal::read(const trace_key& key, std::function<void(result<completed_trace_ptr>)> then) {
   {
     std::lock_guard guard{mutex_};
-    reads_.emplace_back(key, std::move(then));
+    reads_.emplace_back([key, then = std::move(then)](database* from) {
+      then(from != nullptr ? from->read_trace(key) : result<completed_trace_ptr>{no_store()});
+    });
+  }
+  changed_.notify_all();
+}
+
+void journal::read_observations(std::int64_t after, std::int64_t upto, std::size_t most,
+                                std::function<void(result<observation_page>)> then) {
+  {
+    std::lock_guard guard{mutex_};
+    reads_.emplace_back([=, then = std::move(then)](database* from) {
+      then(from != nullptr ? from->read_observations(after, upto, most)
+                           : result<observation_page>{no_store()});
+    });
   }
   changed_.notify_all();
 }
@@ -377,11 +404,12 @@ result<void> journal::open_again(changes& what) {
   contents there;
   std::size_t traces_there = 0;
   auto count = [&](const waiting_trace&) { ++traces_there; };
-  auto opened = database::open(folder_.store_path(), options_.database, there, count);
+  auto pass = [](const observation_ptr&) {};
+  auto opened = database::open(folder_.store_path(), options_.database, there, count, pass);
   if (!opened && opened.error().kind == problem_kind::corrupt) {
     traces_there = 0;
     give_up_file(opened.error().message);
-    opened = database::open(folder_.store_path(), options_.database, there, count);
+    opened = database::open(folder_.store_path(), options_.database, there, count, pass);
   }
   if (!opened)
     return tl::unexpected(std::move(opened.error()));
@@ -483,10 +511,8 @@ void journal::answer_reads() {
       return; // there will be one: that there is none now is no loss
     reads.swap(reads_);
   }
-  for (auto& [key, then] : reads)
-    then(database_
-             ? database_->read_trace(key)
-             : result<completed_trace_ptr>{tl::unexpected(problem{problem_kind::other, "no store is open"})});
+  for (const auto& answer : reads)
+    answer(database_.get());
 }
 
 void journal::put_back(changes failed) {

@@ -36,6 +36,9 @@ struct journal_outside {
   /// Told of each trace that was found at opening, and lets go of it; it stays in the file. One may come
   /// twice, when the file turns out to be damaged. Without it they are in the contents, and in memory.
   std::function<void(const waiting_trace&)> found_trace = {};
+  /// Told of each observation that was found at opening, likewise; and of none (null) where the file turns
+  /// out to be damaged: those before do not count.
+  observation_taker found_observation = {};
   /// A damaged file was set aside: its new path, "" when it could only be given up. Also while opening.
   std::function<void(const std::string& aside, const std::string& problem)> damaged;
 };
@@ -90,6 +93,9 @@ public:
   void forget_trace(const std::string& trace_uid);
   /// Reads a waiting trace back; the answer comes on the journal's thread, when there is a file to read.
   void read(const trace_key& key, std::function<void(result<completed_trace_ptr>)> then);
+  /// Reads the next observations, as database::read_observations; the answer comes likewise.
+  void read_observations(std::int64_t after, std::int64_t upto, std::size_t most,
+                         std::function<void(result<observation_page>)> then);
 
   journal_books books() const;
 
@@ -136,7 +142,7 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   changes waiting_;
-  std::deque<std::pair<trace_key, std::function<void(result<completed_trace_ptr>)>>> reads_;
+  std::deque<std::function<void(database*)>> reads_; ///< given null: there will be no file any more
   // All that a new file would need, but for the observations.
   struct known_trace {
     waiting_trace what; ///< its trace is null when only the file has it

@@ -8,10 +8,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <deque>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace tc::store {
@@ -20,6 +21,13 @@ class observation_rows {
 public:
   /// Contents of a source whose first state is kept.
   static constexpr std::size_t contents_kept_of_a_source = 32;
+
+  observation_rows() = default;
+  observation_rows(observation_rows&&) = default;
+  observation_rows& operator=(observation_rows&&) = default;
+  observation_rows(const observation_rows&) = delete; // what is in it points at what is in it
+  observation_rows& operator=(const observation_rows&) = delete;
+  ~observation_rows() = default;
 
   /// Adds the row of that number, which is higher than any before it.
   void add(std::int64_t row, const observation& fact, std::size_t bytes);
@@ -35,27 +43,33 @@ public:
   /// Forgets the rows that went.
   void apply(const pruning& done);
 
-  std::size_t size() const { return rows_.size(); }
+  std::size_t size() const { return rows_.size() - gone_; }
   std::size_t bytes() const { return bytes_; }
 
 private:
-  struct row_entry {
-    object_id object;
-    std::uint64_t version = 0; ///< of a state; 0 for a message
-    timestamp received_at;
-    std::size_t bytes = 0;
-  };
   struct object_entry {
-    std::map<std::uint64_t, std::int64_t> states; ///< row by version
-    std::set<std::uint64_t> contents;             ///< versions in which a content began
-    std::string revision;                         ///< of the latest state
-    bool deleted = false;                         ///< by the latest state
-    std::uint64_t marked = 0;                     ///< the version told as the first one left
+    std::vector<std::pair<std::uint64_t, std::int64_t>> states; ///< row by version
+    std::set<std::uint64_t> contents;                           ///< versions in which a content began
+    std::string revision;                                       ///< of the latest state
+    bool deleted = false;                                       ///< by the latest state
+    std::uint64_t marked = 0;                                   ///< the version told as the first one left
+  };
+  using known_object = std::unordered_map<object_id, object_entry>::value_type;
+  /// There are some hundred thousand, and they stay in memory: small, and without blocks of their own.
+  struct row_entry {
+    std::int64_t number = 0;
+    known_object* object = nullptr; ///< null for a message, and once all states of the object are gone
+    std::uint64_t version = 0;      ///< of a state; 0 for a message
+    timestamp received_at;
+    std::uint32_t bytes = 0;
+    bool gone = false;
   };
 
-  bool is_needed(const row_entry& row, std::int64_t number) const;
+  static bool is_needed(const row_entry& row);
+  row_entry* find(std::int64_t number);
 
-  std::map<std::int64_t, row_entry> rows_;
+  std::deque<row_entry> rows_; ///< by number
+  std::size_t gone_ = 0;       ///< of them
   std::unordered_map<object_id, object_entry> objects_;
   std::size_t bytes_ = 0;
 };

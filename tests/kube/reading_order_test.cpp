@@ -65,6 +65,20 @@ TEST_F(reading_order_test, nobody_waits_for_ever_for_versions_that_mean_nothing)
   EXPECT_EQ(read, 3) << "one piece each 250 ms";
 }
 
+TEST_F(reading_order_test, who_may_be_kept_apart_waits_and_is_not_waited_for) {
+  auto events = order.join(true);
+  order.came(first, 1000);
+  order.came(events, 2000);
+  EXPECT_FALSE(order.may_read(events, true));
+  EXPECT_TRUE(order.may_read(first, true));
+  order.came(first, 5000);
+  EXPECT_TRUE(order.may_read(first, true));
+  order.closed(events);
+  order.came(events, 2000);
+  EXPECT_FALSE(order.may_read(events, false));
+  EXPECT_TRUE(order.may_read(first, true));
+}
+
 TEST_F(reading_order_test, without_room_nobody_reads_and_nobodys_patience_ends) {
   order.came(first, 1000);
   order.came(second, 2000);

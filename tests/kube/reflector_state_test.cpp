@@ -33,8 +33,10 @@ protected:
   }
   void set_timer(duration delay) override { timer = delay; }
 
-  void begin(reflector_options options, const resource_ref& kind = kustomizations) {
+  void begin(reflector_options options, const resource_ref& kind = kustomizations, bool distrusting = false) {
     state.emplace(resource_ref{kind.group, "", kind.kind, ""}, std::move(options), sink, *this);
+    if (distrusting)
+      state->distrust();
     state->start(now);
     state->on_resolved(std::optional{kind}, now);
   }
@@ -769,6 +771,26 @@ TEST_F(reflector_protocol, lists_as_after_an_outage_when_the_version_is_not_know
   respond(200, list({object("a", 6), object("b", 7)}, 30));
   EXPECT_THAT(told(), ElementsAre("MODIFIED a"));
   EXPECT_TRUE(sink.objects.back().relisted);
+}
+
+TEST_F(reflector_protocol, lists_as_if_for_the_first_time_when_what_was_known_is_lost) {
+  begin(remembering("10"), kustomizations, true);
+  EXPECT_FALSE(requests.back().watch);
+  respond(200, list({object("a", 5)}, 30));
+  EXPECT_THAT(told(), ElementsAre("ADDED a initial")) << "unchanged, and told; that b has gone is not known";
+  EXPECT_FALSE(sink.objects.back().relisted);
+}
+
+TEST_F(reflector_protocol, tells_up_to_which_version_its_watch_was_read) {
+  begin(remembering(""));
+  EXPECT_EQ(state->watched_version(), 0U) << "a list";
+  respond(200, list({object("a", 6), object("b", 7)}, 30));
+  EXPECT_EQ(state->watched_version(), 30U);
+  state->on_head(200, now);
+  feed(event("MODIFIED", object("a", 31)));
+  EXPECT_EQ(state->watched_version(), 31U);
+  feed(bookmark(35));
+  EXPECT_EQ(state->watched_version(), 35U);
 }
 
 TEST_F(reflector_protocol, tells_up_to_which_version_all_is_told) {

@@ -3,6 +3,7 @@
 
 #include "export/gzip.hpp"
 #include "messages/ids.hpp"
+#include "runtime/options.hpp"
 #include "runtime/store/journal.hpp"
 #include "tests/program/cluster_in_miniature.hpp"
 #include "tests/program/running_program.hpp"
@@ -26,8 +27,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t limit_mib = 64;
-constexpr std::size_t traces = 5000;
+constexpr std::size_t limit_mib = tc::runtime::least_memory_limit >> 20;
+constexpr std::size_t traces = 80 * limit_mib;
 
 /// The trace of the first change of a recording, as the heart draws it.
 tc::completed_trace recorded_trace() {

@@ -36,6 +36,22 @@ TEST_F(memory_limit, is_a_share_of_the_pods) {
   EXPECT_THAT(found.source, HasSubstr("85 %"));
 }
 
+TEST_F(memory_limit, that_cannot_be_held_is_a_problem_that_says_what_to_give) {
+  files["/proc/self/cgroup"] = "0::/\n";
+  files["/sys/fs/cgroup/memory.max"] = "134217728\n";
+  EXPECT_EQ(find_memory_limits(std::nullopt, outside()).problem,
+            "--memory-limit=auto is 85 % of the cgroup's memory limit of 134217728 bytes, which is too "
+            "small, it could "
+            "not be held: the least is 134217728 bytes; give the pod or its cgroup at least 151Mi, or "
+            "--memory-limit=0 "
+            "for no limit");
+  files["/sys/fs/cgroup/memory.max"] = std::to_string(151 * mebi);
+  EXPECT_EQ(find_memory_limits(std::nullopt, outside()).problem, "");
+  files["/sys/fs/cgroup/memory.max"] = std::to_string(150 * mebi);
+  EXPECT_NE(find_memory_limits(std::nullopt, outside()).problem, "");
+  EXPECT_EQ(find_memory_limits(0, outside()).problem, "");
+}
+
 TEST_F(memory_limit, is_the_least_of_those_around_the_process) {
   files["/proc/self/cgroup"] = "0::/system.slice/trace-controller.service\n";
   files["/sys/fs/cgroup/system.slice/trace-controller.service/memory.max"] = "max\n";
@@ -77,6 +93,8 @@ TEST_F(memory_limit, is_what_was_asked_for_and_bounds_what_is_remembered) {
   EXPECT_EQ(found.unwritten, 4096U);
   EXPECT_EQ(found.remembered, 16 * mebi);
   EXPECT_LT(found.unread, 2000U);
+  EXPECT_LT(found.recent, 4096U);
+  EXPECT_EQ(find_memory_limits(0, outside()).recent, 4096U);
   EXPECT_GT(find_memory_limits(0, outside()).unread, 1'000'000U);
 }
 

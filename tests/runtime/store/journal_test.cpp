@@ -411,6 +411,65 @@ TEST_F(store_journal, takes_what_only_a_removed_file_had_over_to_the_next) {
   EXPECT_EQ(encode(*read(*log, 3)), encode(tc::test::random_trace(3)));
 }
 
+TEST_F(store_journal, reads_observations_back_little_by_little) {
+  std::vector<observation_ptr> facts;
+  for (std::uint64_t version = 1; version <= 25; ++version)
+    facts.push_back(state_of("apps", version, noon));
+  auto log = open();
+  log->add(facts);
+  log->flush();
+  log.reset();
+
+  std::vector<observation_ptr> found;
+  found_observation = [&](const observation_ptr& fact) { found.push_back(fact); };
+  log = open();
+  auto there = log->take_contents();
+  EXPECT_THAT(there.observations, IsEmpty());
+  EXPECT_EQ(bytes_of(found), bytes_of(facts));
+  log->add({state_of("apps", 26, noon)}); // is not of the earlier process
+  log->flush();
+
+  std::vector<observation_ptr> read;
+  int pages = 0;
+  for (std::int64_t after = 0; after < there.last_observation; ++pages) {
+    std::promise<tc::store::observation_page> page;
+    log->read_observations(after, there.last_observation, 10, [&](auto got) { page.set_value(*got); });
+    auto got = page.get_future().get();
+    EXPECT_LE(got.facts.size(), 10U);
+    read.insert(read.end(), got.facts.begin(), got.facts.end());
+    after = got.last;
+  }
+  EXPECT_EQ(pages, 3);
+  EXPECT_EQ(bytes_of(read), bytes_of(facts));
+}
+
+TEST_F(store_journal, observations_of_a_file_that_turns_out_to_be_damaged_do_not_count) {
+  std::vector<observation_ptr> facts;
+  for (std::uint64_t version = 1; version <= 200; ++version)
+    facts.push_back(state_of("apps", version, noon));
+  auto log = open();
+  log->add(facts);
+  log->flush();
+  log.reset();
+  std::string text;
+  {
+    std::ifstream in{file(), std::ios::binary};
+    text.assign(std::istreambuf_iterator<char>{in}, {});
+  }
+  // One letter within the last row's content, which no page's own check looks at.
+  auto at = text.find("uid-apps");
+  ASSERT_NE(at, std::string::npos);
+  set_byte(file(), at, 'U');
+  bool counts = false;
+  found_observation = [&](const observation_ptr& fact) { counts = fact != nullptr; };
+  log = open();
+  EXPECT_FALSE(counts) << "the last that was told is that none counts";
+  EXPECT_EQ(log->take_contents().last_observation, 0);
+  std::promise<std::size_t> there;
+  log->read_observations(0, 1000, 10, [&](auto got) { there.set_value(got ? got->facts.size() : 99); });
+  EXPECT_EQ(there.get_future().get(), 0U);
+}
+
 TEST_F(store_journal, takes_what_only_a_damaged_file_had_over_to_the_next) {
   {
     auto log = open();

@@ -79,3 +79,29 @@ TEST(store_observation_rows, gives_room_whatever_the_horizon_is) {
   EXPECT_THAT(rows.pruned(noon - std::chrono::hours{1}, 100, 450).gone, ElementsAre(1, 2, 3, 4, 5, 6));
   EXPECT_EQ(rows.bytes(), 400U);
 }
+
+TEST(store_observation_rows, an_object_that_comes_back_is_a_new_one) {
+  rows_with rows;
+  rows.put(state_of("apps", 1, noon));
+  auto gone = std::make_shared<observation>(*state_of("apps", 2, noon));
+  gone->kind = observation_kind::deleted;
+  rows.put(gone);
+  rows.put(state_of("apps", 2, noon, "Kustomization")); // told twice: the later row counts
+  rows.put(gone);
+  rows.pruned(noon + std::chrono::hours{1});
+  EXPECT_EQ(rows.size(), 0U);
+  rows.put(state_of("apps", 3, noon));
+  rows.put(state_of("apps", 4, noon));
+  auto done = rows.pruned(noon + std::chrono::hours{1});
+  EXPECT_THAT(done.gone, ElementsAre(5));
+  EXPECT_EQ(rows.size(), 1U);
+}
+
+TEST(store_observation_rows, are_the_same_after_a_move) {
+  rows_with before;
+  for (std::uint64_t version = 1; version <= 6; ++version)
+    before.put(state_of(version % 2 == 0 ? "apps" : "infra", version, noon));
+  rows_with rows{std::move(before)};
+  EXPECT_THAT(rows.pruned(noon + std::chrono::hours{1}).gone, ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(rows.size(), 2U);
+}

@@ -67,6 +67,7 @@ protected:
       damages.push_back(aside + ": " + problem);
     };
     outside.found_trace = found_trace;
+    outside.found_observation = found_observation;
     return store::journal::open(with, std::move(outside));
   }
 
@@ -81,6 +82,7 @@ protected:
 
   testing::temporary_folder folder;
   std::function<void(const store::waiting_trace&)> found_trace;
+  std::function<void(const observation_ptr&)> found_observation;
   std::mutex mutex;
   std::vector<std::string> states;
   std::vector<std::string> damages;
