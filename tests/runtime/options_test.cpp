@@ -191,7 +191,7 @@ TEST(options, the_memory_limit_is_a_quantity_or_follows_the_cgroup) {
   EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=0"}).memory_limit, 0U);
   EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=128Mi"}).memory_limit, 128U << 20);
   EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=1.5Gi"}).memory_limit, 3U << 29);
-  EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=128e6"}).memory_limit, 128'000'000U);
+  EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=256e6"}).memory_limit, 256'000'000U);
   EXPECT_EQ(parsed<run_options>({"run", "--memory-limit=500M"}).memory_limit, 500'000'000U);
 }
 
