@@ -156,15 +156,16 @@ bool change_table::pack(change_entry& entry) {
     if (merged)
       facts = std::move(*whole);
   }
-  auto packed = ledger_->pack(facts);
+  std::vector<std::size_t> prints;
+  prints.reserve(facts.size());
+  for (const auto& fact : facts)
+    prints.push_back(print_of(*fact));
+  auto packed = ledger_->pack(facts, prints);
   if (!packed)
     return false;
   if (merged)
     entry.packed.clear();
   entry.packed.push_back(std::move(packed));
-  for (const auto& fact : entry.evidence)
-    entry.packed_prints.push_back(print_of(*fact));
-  std::sort(entry.packed_prints.begin(), entry.packed_prints.end());
   entry.evidence = {};
   return true;
 }
@@ -181,9 +182,15 @@ std::optional<observation_batch> change_table::evidence_of(const change_entry& e
   return out;
 }
 
-bool change_table::is_packed(const change_entry& entry, const observation& fact) {
-  return !entry.packed_prints.empty() &&
-         std::binary_search(entry.packed_prints.begin(), entry.packed_prints.end(), print_of(fact));
+change_table::packed_prints::packed_prints(const change_entry& entry) {
+  for (const auto& part : entry.packed)
+    if (auto some = part->prints()) // what is lost is told when the change is judged
+      all_.insert(all_.end(), some->begin(), some->end());
+  std::sort(all_.begin(), all_.end());
+}
+
+bool change_table::packed_prints::contain(const observation& fact) const {
+  return !all_.empty() && std::binary_search(all_.begin(), all_.end(), print_of(fact));
 }
 
 void change_table::lose(change_entry& entry) {
@@ -602,7 +609,6 @@ void change_table::retire(change_entry& entry) {
   set_judging(entry, false);
   entry.evidence = {};
   entry.packed = {};
-  entry.packed_prints = {};
 }
 
 std::vector<std::string> change_table::forget_old(timestamp now) {

@@ -40,13 +40,12 @@ struct change_entry {
   observation_batch evidence;           ///< its ledger, until the change has settled; without what is packed
   std::vector<packed_facts_ptr> packed; ///< the earlier part of it; where there is some, it has a revision
                                         ///< actor only while it is judged
-  std::vector<std::size_t> packed_prints; ///< of each observation in there, in order
-  bool open = false;                      ///< has a revision actor, or waits for its restart
-  bool judging = false;                   ///< a judge message is under way
-  bool closing = false;                   ///< … as if its time were over
-  bool news = false;                      ///< evidence came since the last judge message
-  timestamp deadline;                     ///< when to judge next; unknown for never
-  timestamp last_news;                    ///< arrival of the latest evidence
+  bool open = false;                    ///< has a revision actor, or waits for its restart
+  bool judging = false;                 ///< a judge message is under way
+  bool closing = false;                 ///< … as if its time were over
+  bool news = false;                    ///< evidence came since the last judge message
+  timestamp deadline;                   ///< when to judge next; unknown for never
+  timestamp last_news;                  ///< arrival of the latest evidence
   timestamp news_since;      ///< arrival of the oldest that may add to what was handed out; unknown for none
   timestamp restart_at;      ///< of a revision actor that crashed; unknown for none
   unsigned crashes = 0;      ///< of its revision actor, in a row
@@ -126,8 +125,15 @@ public:
   std::vector<std::string> pack_quietest(std::size_t bytes, timestamp now);
   /// Returns the whole ledger of a change; nothing when a part of it is lost.
   std::optional<observation_batch> evidence_of(const change_entry& entry) const;
-  /// Returns whether the observation is in what is packed of the change.
-  static bool is_packed(const change_entry& entry, const observation& fact);
+  /// Of the observations in what is packed of a change.
+  class packed_prints {
+  public:
+    explicit packed_prints(const change_entry& entry);
+    bool contain(const observation& fact) const;
+
+  private:
+    std::vector<std::size_t> all_; ///< sorted
+  };
   /// Gives up an open change, as its ledger is lost.
   void lose(change_entry& entry);
 

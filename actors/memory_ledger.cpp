@@ -123,8 +123,8 @@ std::size_t memory_ledger::to_pack() const {
   return now - std::min(now, observed_allowance_);
 }
 
-packed_facts_ptr memory_ledger::pack(const observation_batch& facts) {
-  auto made = packer_ ? packer_(facts) : nullptr;
+packed_facts_ptr memory_ledger::pack(const observation_batch& facts, const std::vector<std::size_t>& prints) {
+  auto made = packer_ ? packer_(facts, prints) : nullptr;
   if (!made)
     return nullptr;
   auto bytes = made->memory();

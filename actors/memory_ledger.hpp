@@ -64,7 +64,7 @@ public:
   /// be packed.
   std::size_t to_pack() const;
   /// Packs observations; they count as packed until nobody holds the result. Null without a packer.
-  packed_facts_ptr pack(const observation_batch& facts);
+  packed_facts_ptr pack(const observation_batch& facts, const std::vector<std::size_t>& prints);
   /// Returns what was packed, each of it counted again; nothing when it is lost.
   std::optional<observation_batch> unpack(const packed_facts& what);
   std::size_t observed() const { return observed_; }

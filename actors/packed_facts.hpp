@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace tc::actors {
 
@@ -21,12 +22,16 @@ public:
 
   /// Returns the observations in their order; nothing when they are lost.
   virtual std::optional<observation_batch> unpack() const = 0;
+  /// Returns what the observations are known by, as it was given; nothing when it is lost.
+  virtual std::optional<std::vector<std::size_t>> prints() const = 0;
   /// Returns how many bytes of memory it takes.
   virtual std::size_t memory() const = 0;
 };
 
 using packed_facts_ptr = std::shared_ptr<const packed_facts>;
-/// Never fails: what cannot be put elsewhere stays in memory.
-using fact_packer = std::function<packed_facts_ptr(const observation_batch&)>;
+/// Never fails: what cannot be put elsewhere stays in memory. `prints` are kept beside the observations, for
+/// who asks whether one is there.
+using fact_packer =
+    std::function<packed_facts_ptr(const observation_batch&, const std::vector<std::size_t>& prints)>;
 
 } // namespace tc::actors

@@ -229,11 +229,12 @@ void trace_state::observe(const observation_batch& batch, timestamp at) {
     if (entry == nullptr || !entry->open)
       continue;
     // The ledger may hold facts that the estate has let go.
+    change_table::packed_prints packed{*entry};
     std::unordered_set<const observation*> known;
     for (const auto& fact : entry->evidence)
       known.insert(fact.get());
     for (auto& fact : memory->estate.evidence(key))
-      if (!change_table::is_packed(*entry, *fact) && known.insert(fact.get()).second)
+      if (!packed.contain(*fact) && known.insert(fact.get()).second)
         entry->evidence.push_back(std::move(fact));
     news[key] = std::make_shared<observation_batch>(entry->evidence);
     memory->table.note_news(*entry, at, memory->spec.settle_after);

@@ -3,6 +3,7 @@
 #include "export/gzip.hpp"
 #include "runtime/store/codec.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -53,7 +54,8 @@ std::optional<observation_batch> facts_in(std::string_view text) {
 
 class packed : public actors::packed_facts {
 public:
-  packed(std::shared_ptr<spill_file> file, const observation_batch& facts) : file_(std::move(file)) {
+  packed(std::shared_ptr<spill_file> file, const observation_batch& facts, std::vector<std::size_t> prints)
+      : file_(std::move(file)) {
     auto text = text_of(facts);
     size_ = text.size();
     bytes_ = exporting::gzip(text);
@@ -62,10 +64,18 @@ public:
     if (piece_)
       bytes_ = {};
     bytes_.shrink_to_fit(); // the compressor reckons with the worst
+    count_ = prints.size();
+    if (piece_)
+      prints_piece_ =
+          file_->write({reinterpret_cast<const char*>(prints.data()), count_ * sizeof(std::size_t)});
+    if (!prints_piece_)
+      prints_ = std::move(prints);
   }
   ~packed() override {
     if (piece_)
       file_->release(*piece_);
+    if (prints_piece_)
+      file_->release(*prints_piece_);
   }
   packed(const packed&) = delete;
   packed& operator=(const packed&) = delete;
@@ -78,13 +88,29 @@ public:
     return text ? facts_in(*text) : std::nullopt;
   }
 
-  std::size_t memory() const override { return sizeof *this + bytes_.capacity(); }
+  std::optional<std::vector<std::size_t>> prints() const override {
+    if (!prints_piece_)
+      return prints_;
+    auto bytes = file_->read(*prints_piece_);
+    if (!bytes)
+      return std::nullopt;
+    std::vector<std::size_t> out(count_);
+    std::memcpy(out.data(), bytes->data(), std::min(bytes->size(), count_ * sizeof(std::size_t)));
+    return out;
+  }
+
+  std::size_t memory() const override {
+    return sizeof *this + bytes_.capacity() + prints_.capacity() * sizeof(std::size_t);
+  }
 
 private:
   std::shared_ptr<spill_file> file_;
   std::string bytes_;
   std::optional<spill_file::piece> piece_;
   std::size_t size_ = 0; ///< uncompressed
+  std::vector<std::size_t> prints_;
+  std::optional<spill_file::piece> prints_piece_;
+  std::size_t count_ = 0; ///< of prints
 };
 
 } // namespace
@@ -155,8 +181,9 @@ std::size_t spill_file::size() const {
 }
 
 actors::fact_packer make_fact_packer(std::shared_ptr<spill_file> file) {
-  return [file = std::move(file)](const observation_batch& facts) -> actors::packed_facts_ptr {
-    return std::make_shared<packed>(file, facts);
+  return [file = std::move(file)](const observation_batch& facts,
+                                  const std::vector<std::size_t>& prints) -> actors::packed_facts_ptr {
+    return std::make_shared<packed>(file, facts, prints);
   };
 }
 

@@ -347,15 +347,19 @@ TEST_F(ChangeTable, ClosesTheQuietestChangesFirst) {
 
 /// Keeps what it gets.
 struct kept_facts : packed_facts {
-  explicit kept_facts(observation_batch what) : facts(std::move(what)) {}
+  kept_facts(observation_batch what, std::vector<std::size_t> known_by)
+      : facts(std::move(what)), known(std::move(known_by)) {}
   std::optional<observation_batch> unpack() const override { return facts; }
+  std::optional<std::vector<std::size_t>> prints() const override { return known; }
   std::size_t memory() const override { return 1; }
   observation_batch facts;
+  std::vector<std::size_t> known;
 };
 
 TEST_F(ChangeTable, PacksTheQuietestAndJudgesThemWithoutHurry) {
-  auto ledger = memory_ledger::with_limit(
-      std::size_t{64} << 20, [](const auto& facts) { return std::make_shared<kept_facts>(facts); });
+  auto ledger = memory_ledger::with_limit(std::size_t{64} << 20, [](const auto& facts, const auto& prints) {
+    return std::make_shared<kept_facts>(facts, prints);
+  });
   table.charge_to(ledger, "uid");
   spec.settle_after = 1s;
   auto add = [&](const char* key, timestamp at) {
@@ -370,8 +374,8 @@ TEST_F(ChangeTable, PacksTheQuietestAndJudgesThemWithoutHurry) {
   auto* sooner = add("sooner", noon);
   EXPECT_THAT(table.pack_quietest(1, noon + 1s), ElementsAre("sooner"));
   EXPECT_TRUE(sooner->evidence.empty());
-  EXPECT_TRUE(change_table::is_packed(*sooner, *later->evidence.front()));
-  EXPECT_FALSE(change_table::is_packed(*later, *later->evidence.front()));
+  EXPECT_TRUE(change_table::packed_prints{*sooner}.contain(*later->evidence.front()));
+  EXPECT_FALSE(change_table::packed_prints{*later}.contain(*later->evidence.front()));
   EXPECT_EQ(table.evidence_of(*sooner)->size(), 20U);
   EXPECT_THAT(table.take_due(noon + 1s), ElementsAre("sooner")) << "what was due stays so";
   EXPECT_THAT(table.pack_quietest(std::size_t{1} << 30, noon + 1s), ElementsAre("later"))

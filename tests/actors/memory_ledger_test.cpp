@@ -110,6 +110,7 @@ TEST_F(MemoryLedger, OpenChangesAreClosedOnlyWhenNothingElseIsLeft) {
 /// What is packed takes a MiB, whatever it is.
 struct heavy : packed_facts {
   std::optional<observation_batch> unpack() const override { return observation_batch{}; }
+  std::optional<std::vector<std::size_t>> prints() const override { return std::nullopt; }
   std::size_t memory() const override { return mebi; }
 };
 
@@ -120,7 +121,8 @@ observation_ptr fact_of(std::size_t bytes) {
 }
 
 TEST_F(MemoryLedger, ObservationsCountUntilNobodyHoldsThem) {
-  ledger = memory_ledger::with_limit(16 * mebi, [](const auto&) { return std::make_shared<heavy>(); });
+  ledger = memory_ledger::with_limit(16 * mebi,
+                                     [](const auto&, const auto&) { return std::make_shared<heavy>(); });
   auto first = ledger->counted(fact_of(3 * mebi));
   auto again = first;
   EXPECT_GE(ledger->observed(), 3 * mebi);
@@ -147,7 +149,8 @@ TEST_F(MemoryLedger, TheBatchThatWasCountedLivesAsLongAsItsCount) {
 }
 
 TEST_F(MemoryLedger, WhatIsPackedIsClosedOnlyWhenItTakesMuch) {
-  ledger = memory_ledger::with_limit(16 * mebi, [](const auto&) { return std::make_shared<heavy>(); });
+  ledger = memory_ledger::with_limit(16 * mebi,
+                                     [](const auto&, const auto&) { return std::make_shared<heavy>(); });
   auto held = ledger->counted(fact_of(4 * mebi));
   ledger->measured(15 * mebi);
   EXPECT_EQ(ledger->shortage(), 0U);
@@ -155,7 +158,7 @@ TEST_F(MemoryLedger, WhatIsPackedIsClosedOnlyWhenItTakesMuch) {
   EXPECT_GT(ledger->to_pack(), 0U);
   std::vector<packed_facts_ptr> packed;
   for (int i = 0; i < 5; ++i)
-    packed.push_back(ledger->pack({held}));
+    packed.push_back(ledger->pack({held}, {}));
   EXPECT_EQ(ledger->packed(), 5 * mebi);
   ledger->measured(15 * mebi);
   EXPECT_GT(ledger->shortage(), 0U);

@@ -15,7 +15,8 @@ using namespace std::chrono_literals;
 struct drawer {
   class bundle : public packed_facts {
   public:
-    bundle(const drawer& owner, const observation_batch& facts) : owner_(owner) {
+    bundle(const drawer& owner, const observation_batch& facts, std::vector<std::size_t> prints)
+        : owner_(owner), prints_(std::move(prints)) {
       for (const auto& fact : facts)
         facts_.push_back(std::make_shared<observation>(*fact));
     }
@@ -28,18 +29,21 @@ struct drawer {
         out.push_back(std::make_shared<observation>(*fact));
       return out;
     }
+    std::optional<std::vector<std::size_t>> prints() const override { return prints_; }
     std::size_t memory() const override { return 100; }
 
   private:
     const drawer& owner_;
     observation_batch facts_;
+    std::vector<std::size_t> prints_;
   };
 
   std::shared_ptr<memory_ledger> ledger() {
-    return memory_ledger::with_limit(std::size_t{1} << 20, [this](const observation_batch& facts) {
-      ++packed;
-      return std::make_shared<bundle>(*this, facts);
-    });
+    return memory_ledger::with_limit(
+        std::size_t{1} << 20, [this](const observation_batch& facts, const std::vector<std::size_t>& prints) {
+          ++packed;
+          return std::make_shared<bundle>(*this, facts, prints);
+        });
   }
 
   int packed = 0;

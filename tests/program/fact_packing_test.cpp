@@ -22,15 +22,17 @@ protected:
 
   tc::testing::temporary_folder folder;
   observation_batch facts = tc::test::load_stream(TC_SOURCE_DIR "/tests/recordings/s02-helm/stream.jsonl.gz");
+  std::vector<std::size_t> prints = std::vector<std::size_t>(facts.size(), 42);
 };
 
 TEST_F(fact_packing, gives_back_what_was_packed_in_memory) {
-  auto packed = make_fact_packer(nullptr)(facts);
+  auto packed = make_fact_packer(nullptr)(facts, prints);
   std::size_t bytes = 0;
   for (const auto& fact : facts)
     bytes += fact->byte_size();
   EXPECT_LT(packed->memory(), bytes / 10);
   expect_same(packed->unpack(), facts);
+  EXPECT_EQ(packed->prints(), prints);
 }
 
 TEST_F(fact_packing, gives_back_what_lies_in_a_file_without_a_name) {
@@ -38,26 +40,28 @@ TEST_F(fact_packing, gives_back_what_lies_in_a_file_without_a_name) {
   ASSERT_TRUE(file);
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   auto pack = make_fact_packer(file);
-  auto first = pack(facts);
+  auto first = pack(facts, prints);
   auto size = file->size();
   EXPECT_GT(size, 0U);
   EXPECT_LT(first->memory(), 200U);
   observation_batch few{facts.begin(), facts.begin() + 3};
-  auto second = pack(few);
+  auto second = pack(few, {7});
   expect_same(second->unpack(), few);
   expect_same(first->unpack(), facts);
+  EXPECT_EQ(second->prints(), std::vector<std::size_t>{7});
+  EXPECT_EQ(first->prints(), prints);
   first.reset();
   expect_same(second->unpack(), few);
   second.reset();
   EXPECT_EQ(file->size(), 0U) << "the room goes back to the disk";
-  expect_same(pack(facts)->unpack(), facts);
+  expect_same(pack(facts, prints)->unpack(), facts);
 }
 
 TEST_F(fact_packing, stays_in_memory_where_the_disk_has_no_room) {
   auto file = spill_file::in(folder.path(), 4096);
   ASSERT_TRUE(file);
   auto pack = make_fact_packer(file);
-  auto packed = pack(facts);
+  auto packed = pack(facts, prints);
   EXPECT_EQ(file->size(), 0U);
   EXPECT_GT(packed->memory(), 4096U);
   expect_same(packed->unpack(), facts);
