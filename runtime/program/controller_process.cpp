@@ -607,6 +607,7 @@ void controller_process::impl::start_actors() {
   setup.began = wall_clock();
   setup.watching.restored = restored.actors;
   setup.watching.tells_delivered = options.election.enable || duties;
+  setup.watching.max_recent = memory.recent;
   if (duties) {
     setup.watching.takeover_gap = 2 * options.election.lease_duration;
     setup.watching.max_recent = remembered_for_others(memory);
@@ -614,7 +615,6 @@ void controller_process::impl::start_actors() {
   setup.leads = !options.election.enable;
   setup.watching.ledger = ledger;
   setup.watching.remembered.bytes = memory.remembered;
-  setup.watching.max_recent = memory.recent;
   setup.spans_remembered = memory.sent_spans;
   auto observers = make_observers(log.named("traces"), counters, warnings);
   if (durable)
