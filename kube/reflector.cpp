@@ -54,11 +54,13 @@ struct reflector::impl : reflector_port, std::enable_shared_from_this<reflector:
     out.total_timeout = request.limit;
     if (!request.watch)
       out.idle_timeout = list_silence;
-    out.may_read = [this, weak = weak_from_this(), own] {
-      auto self = weak.lock();
-      auto room = !self || !context.may_read || context.may_read();
-      return self && place && own == request_number ? context.order->may_read(*place, room) : room;
-    };
+    out.may_read = context.may_read;
+    if (request.watch && place)
+      out.in_turn = [this, weak = weak_from_this(), own] {
+        auto self = weak.lock();
+        return !self || own != request_number ||
+               context.order->may_read(*place, !context.may_read || context.may_read());
+      };
     out.on_head = [this, weak = weak_from_this(), own](int status, const runtime::http_headers&) {
       if (auto self = weak.lock(); self && own == request_number)
         enter([&](auto now) { state.on_head(status, now); });

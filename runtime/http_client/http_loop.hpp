@@ -93,6 +93,9 @@ struct http_request {
   /// Asked before each piece: while it returns false the server is made to wait, by not reading on. It is
   /// asked again every few milliseconds. Optional.
   std::function<bool()> may_read;
+  /// Likewise, of a response that has its connection for itself: one that waits on a connection of several
+  /// (HTTP/2) makes them all wait. Optional.
+  std::function<bool()> in_turn;
   /// Called for each piece of the (decompressed) body. Optional: without it the body is collected.
   std::function<void(std::string_view piece)> on_data;
   /// Called exactly once for every submitted request, also when cancelled.

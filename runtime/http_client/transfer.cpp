@@ -240,6 +240,7 @@ bool transfer::on_header_line(std::string_view line) {
     // A final response may follow an interim one (1xx), whose headers mean nothing to us.
     result.headers.clear();
     result.status = 0;
+    shares_connection = !line.starts_with("HTTP/1");
     if (auto space = line.find(' '); space != std::string_view::npos)
       std::from_chars(line.data() + space + 1, line.data() + line.size(), result.status);
     return true;
@@ -255,7 +256,9 @@ bool transfer::on_header_line(std::string_view line) {
 }
 
 bool transfer::must_wait() {
-  paused = !cancelled && !thrown && request.may_read && !request.may_read();
+  auto out_of_turn = request.in_turn && !shares_connection && !request.in_turn();
+  auto unwanted = request.may_read && !request.may_read();
+  paused = !cancelled && !thrown && (out_of_turn || unwanted);
   if (paused)
     last_activity = clock::now(); // it is not the server that is silent
   return paused;

@@ -35,9 +35,10 @@ struct transfer {
   http_request request;
   http_result result;
   CURL* easy = nullptr;
-  bool added = false;     ///< known to the multi handle
-  bool cancelled = false; ///< nothing more is delivered
-  bool paused = false;    ///< nothing is read until the receiver takes more
+  bool added = false;             ///< known to the multi handle
+  bool cancelled = false;         ///< nothing more is delivered
+  bool paused = false;            ///< nothing is read until the receiver takes more
+  bool shares_connection = false; ///< HTTP/2
   bool head_seen = false;
   bool too_large = false;
   std::string invalid;               ///< why the request cannot be sent

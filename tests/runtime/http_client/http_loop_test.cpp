@@ -174,6 +174,31 @@ TEST(http_loop, a_receiver_that_takes_nothing_makes_the_server_wait_and_loses_no
   EXPECT_EQ(got, text.size());
 }
 
+TEST(http_loop, a_response_with_a_connection_of_its_own_waits_for_its_turn) {
+  scripted_server server{[](const scripted_request& request) {
+                           scripted_response out;
+                           out.chunks = {request.target};
+                           return out;
+                         },
+                         std::nullopt, http_dialect::either};
+  http_loop loop;
+  bool read = false; // on the loop's thread
+  auto second = get(server.url("/second"));
+  second.in_turn = [&] { return read; };
+  second.on_data = [&](std::string_view) { EXPECT_TRUE(read); };
+  auto waits = submit(loop, std::move(second));
+  auto first = get(server.url("/first"));
+  first.on_data = [&](std::string_view) { read = true; };
+  EXPECT_TRUE(wait(submit(loop, std::move(first))).ok());
+  EXPECT_TRUE(wait(std::move(waits)).ok());
+
+  auto shared = get(server.url("/shared"));
+  shared.version = http_version::http2;
+  shared.total_timeout = generous_limit;
+  shared.in_turn = [] { return false; };
+  EXPECT_EQ(fetch(loop, std::move(shared)).body, "/shared");
+}
+
 TEST(http_loop, accepts_gzip) {
   std::string text(300'000, 'x');
   scripted_server server{[&](const scripted_request& request) {
