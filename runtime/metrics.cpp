@@ -99,7 +99,8 @@ metrics::metrics()
                                         "Facts that were left out under overload, by what that costs.",
                                         {"kind", "reason"})),
       overload_level(
-          make_gauge<0>(*registry_, "overload_level", "What is left out now: 0 nothing, 1 repeated states.")),
+          make_gauge<0>(*registry_, "overload_level",
+                        "What is left out now: 0 nothing, 1 repeated states, 2 phases, 3 idle runs.")),
       decode_errors(make_counter<1>(*registry_, "decode_errors_total",
                                     "Objects and events that could not be read.", {"kind"})),
       events_received(make_counter<2>(*registry_, "events_received_total",

@@ -91,7 +91,7 @@ public:
   counter_family<2> observations;       ///< observations_total{kind,source}: source is watch, post or event
   gauge_family<0> observations_waiting; ///< observations_waiting: read, and not worked off yet
   counter_family<2> observations_shed;  ///< observations_shed_total{kind,reason}: left out under overload
-  gauge_family<0> overload_level;       ///< overload_level: 0 or 1, what is left out now (trace/shedding.hpp)
+  gauge_family<0> overload_level;       ///< overload_level: 0 to 3, what is left out now (trace/shedding.hpp)
   counter_family<1> decode_errors;      ///< decode_errors_total{kind}
   counter_family<2> events_received;    ///< events_received_total{code,reason}: HTTP events
   counter_family<1> events_tls;         ///< events_tls_total{outcome}: certificates and handshakes

@@ -24,9 +24,9 @@ public:
   /// A burst of a few seconds only waits: a relist, or a commit to everything. An API server has cut a watch
   /// that has not been read only after it could not send for that long, and holds minutes of events for it to
   /// go on from.
-  /// Not yet phases and idle runs (trace/shedding.hpp): of 86,786 runs of a storm five were told wrong with
-  /// them.
-  static constexpr std::array steps{step{trace::shed_level::repeated, std::chrono::seconds{5}}};
+  static constexpr std::array steps{step{trace::shed_level::repeated, std::chrono::seconds{5}},
+                                    step{trace::shed_level::phases, std::chrono::seconds{15}},
+                                    step{trace::shed_level::idle_runs, std::chrono::seconds{30}}};
 
   using told_level = std::function<void(trace::shed_level)>;
   using told_loss = std::function<void(const observation&, trace::shed_level)>;

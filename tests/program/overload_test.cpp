@@ -26,10 +26,10 @@ struct overloaded : testing::Test {
   }
 };
 
-TEST_F(overloaded, begins_where_it_lasts) {
+TEST_F(overloaded, goes_further_the_longer_it_lasts) {
   for (auto at : {0s, 4s, 5s, 14s, 15s, 29s, 30s, 60s})
     look(80, at);
-  EXPECT_EQ(levels, std::vector{shed_level::repeated});
+  EXPECT_EQ(levels, (std::vector{shed_level::repeated, shed_level::phases, shed_level::idle_runs}));
 }
 
 TEST_F(overloaded, ends_below_half_and_begins_again_at_three_quarters) {
