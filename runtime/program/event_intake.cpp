@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <strings.h>
 
 #include <utility>
 
@@ -76,7 +77,10 @@ std::string event_intake::distrust(const server_request& request) {
     auto given = request.header("authorization");
     if (!token || without_line_end(*token).empty())
       return "token_unreadable";
-    if (!given.starts_with(scheme) || !same_secret(given.substr(scheme.size()), without_line_end(*token)))
+    // The scheme's case does not count (RFC 9110, 11.1).
+    bool is_bearer =
+        given.size() >= scheme.size() && strncasecmp(given.data(), scheme.data(), scheme.size()) == 0;
+    if (!is_bearer || !same_secret(given.substr(scheme.size()), without_line_end(*token)))
       return "token";
   }
   if (!with_.hmac_key_file.empty()) {

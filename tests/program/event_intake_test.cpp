@@ -121,6 +121,7 @@ TEST_F(event_intake_test, a_bearer_token_is_asked_for_and_may_be_rotated) {
   EXPECT_EQ(post(event, {{"authorization", "Bearer planted-tokeN"}}).status, 401);
   EXPECT_EQ(post(event, {{"authorization", "planted-token"}}).status, 401);
   EXPECT_EQ(post(event, {{"authorization", "Bearer planted-token"}}).status, 202);
+  EXPECT_EQ(post(event, {{"authorization", "bearer planted-token"}}).status, 202);
   folder.write("token", "the-next-token");
   EXPECT_EQ(post(event, {{"authorization", "Bearer planted-token"}}).status, 401);
   EXPECT_EQ(post(event, {{"authorization", "Bearer the-next-token"}}).status, 202);
