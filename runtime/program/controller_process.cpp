@@ -262,6 +262,7 @@ struct controller_process::impl {
   std::unique_ptr<followed_shards> traces;        ///< on the loop's thread, but for shard_of()
   std::map<std::string, std::string> just_listed; ///< Traces as JSON by UID, while shards are begun
   bool retired = false;                           ///< guarded by `mutex`: all shards are given back
+  std::uint64_t books_at_retiring = 0;            ///< guarded by `mutex`: how many were published by then
   memory_limits memory;
   std::shared_ptr<actors::memory_ledger> ledger; ///< set when the data directory is open
   std::unique_ptr<memory_watch> memory_watching;
@@ -554,6 +555,7 @@ void controller_process::impl::retire() {
     sharing->retire([this] {
       std::lock_guard guard{mutex};
       retired = true;
+      books_at_retiring = books_seen;
       changed.notify_all();
     });
   });
@@ -1200,7 +1202,8 @@ bool controller_process::drain() {
     if (own.life.has_failed() || !finishes || !own.leads())
       return true;
     if (hands_over)
-      return own.retired && (!own.tee || own.tee->waiting() == 0);
+      return own.retired && own.books_seen >= own.books_at_retiring + 2 &&
+             (!own.tee || own.tee->waiting() == 0);
     return own.books_seen >= enough && own.books &&
            sum_of(*own.books, &trace_books::traces_waiting) ==
                sum_of(*own.books, &trace_books::traces_stranded) &&
