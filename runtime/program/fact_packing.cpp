@@ -92,10 +92,11 @@ public:
     if (!prints_piece_)
       return prints_;
     auto bytes = file_->read(*prints_piece_);
-    if (!bytes)
+    auto size = count_ * sizeof(std::size_t);
+    if (!bytes || bytes->size() != size)
       return std::nullopt;
     std::vector<std::size_t> out(count_);
-    std::memcpy(out.data(), bytes->data(), std::min(bytes->size(), count_ * sizeof(std::size_t)));
+    std::memcpy(out.data(), bytes->data(), size);
     return out;
   }
 
