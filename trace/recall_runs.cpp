@@ -277,7 +277,9 @@ void recall_contents(analysis& all, told_contents& told) {
           taken.insert(std::move(key));
   if (taken.empty())
     return;
-  for (const auto& [source, line] : all.timelines) {
+  for (const auto& entry : all.timelines) {
+    const auto& source = entry.first; // not bindings: a lambda captures them
+    const auto& line = entry.second;
     if (!is_source_kind(source.kind) || line.states.empty() || !line.states.front()->initial)
       continue;
     std::vector<std::size_t> recalled;
