@@ -1,6 +1,7 @@
 #include "kube/lease_elector.hpp"
 
-#include <mutex>
+#include "kube/elector_driver.hpp"
+
 #include <utility>
 
 namespace tc::kube {
@@ -19,51 +20,25 @@ lease_reply to_lease_reply(const api_result& result) {
   return out;
 }
 
-struct lease_elector::impl : std::enable_shared_from_this<lease_elector::impl> {
+struct lease_elector::impl : elector_driver<lease_elector::impl, lease_election> {
   impl(elector_context c, std::string ns, std::string lease, election_settings with,
        std::function<void(const lease_election&)> told)
-      : context(std::move(c)), api(context.target, [clock = context.clock] { return clock().wall; }),
-        namespace_name(std::move(ns)), name(std::move(lease)), election(std::move(with), context.random),
-        changed(std::move(told)) {}
-
-  void timer() { take(election.on_timer(context.clock())); }
+      : elector_driver(std::move(c), std::move(ns), std::move(with), std::move(told)),
+        name(std::move(lease)) {}
 
   void take(const election_step& step) {
-    tell([&] {
-      if (changed)
-        changed(election);
-    });
-    if (step.wait) {
-      auto mine = ++timers;
-      context.loop.after(*step.wait, [weak = weak_from_this(), mine] {
-        if (auto self = weak.lock(); self && self->timers == mine)
-          self->timer();
-      });
-    }
+    tell_changed();
+    if (step.wait)
+      set_timer(*step.wait);
     if (step.send)
       send(*step.send);
-    if (election.is_over())
-      tell([&] {
-        if (auto then = std::exchange(released, nullptr))
-          then();
-      });
-  }
-
-  /// Nobody is told anything once the elector is being destroyed, which waits for what is being told.
-  template <class Function>
-  void tell(Function&& function) {
-    std::lock_guard guard{telling};
-    if (!closed)
-      function();
+    tell_if_over();
   }
 
   void send(const lease_request& request) {
-    auto done = [weak = weak_from_this(), ticket = request.ticket](const api_result& result) {
-      auto self = weak.lock();
-      if (!self)
-        return;
-      self->take(self->election.on_reply(self->context.clock(), ticket, to_lease_reply(result)));
-    };
+    auto done = when_answered([ticket = request.ticket](impl& self, const api_result& result) {
+      self.take(self.election.on_reply(self.context.clock(), ticket, to_lease_reply(result)));
+    });
     switch (request.verb) {
     case lease_verb::get:
       return api.get(lease_resource(), namespace_name, name, std::move(done));
@@ -77,16 +52,7 @@ struct lease_elector::impl : std::enable_shared_from_this<lease_elector::impl> {
                 std::move(done));
   }
 
-  elector_context context;
-  api_client api;
-  std::string namespace_name;
   std::string name;
-  lease_election election;
-  std::function<void(const lease_election&)> changed;
-  std::function<void()> released;
-  std::uint64_t timers = 0; ///< only the latest counts
-  std::mutex telling;
-  bool closed = false; ///< guarded by `telling`
 };
 
 lease_elector::lease_elector(elector_context context, std::string namespace_name, std::string lease_name,
@@ -97,25 +63,18 @@ lease_elector::lease_elector(elector_context context, std::string namespace_name
 }
 
 lease_elector::~lease_elector() {
-  std::lock_guard guard{impl_->telling};
-  impl_->closed = true;
+  impl_->stop_telling();
 }
 
 void lease_elector::start() {
-  impl_->context.loop.post([weak = std::weak_ptr{impl_}] {
-    if (auto self = weak.lock())
-      self->timer();
-  });
+  impl_->post([](impl& self) { self.timer(); });
 }
 
 void lease_elector::release(std::function<void()> done) {
-  impl_->context.loop.post([weak = std::weak_ptr{impl_}, done = std::move(done)]() mutable {
-    auto self = weak.lock();
-    if (!self)
-      return;
-    ++self->timers;
-    self->released = std::move(done);
-    self->take(self->election.release(self->context.clock()));
+  impl_->post([done = std::move(done)](impl& self) mutable {
+    ++self.timers;
+    self.over = std::move(done);
+    self.take(self.election.release(self.context.clock()));
   });
 }
 

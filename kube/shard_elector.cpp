@@ -1,54 +1,21 @@
 #include "kube/shard_elector.hpp"
 
-#include <mutex>
+#include "kube/elector_driver.hpp"
+
 #include <utility>
 
 namespace tc::kube {
 
-struct shard_elector::impl : std::enable_shared_from_this<shard_elector::impl> {
-  impl(elector_context c, std::string ns, sharding_settings with,
-       std::function<void(const shard_election&)> told)
-      : context(std::move(c)), api(context.target, [clock = context.clock] { return clock().wall; }),
-        namespace_name(std::move(ns)), election(std::move(with), context.random), changed(std::move(told)) {}
-
-  void timer() { take(election.on_timer(context.clock())); }
+struct shard_elector::impl : elector_driver<shard_elector::impl, shard_election> {
+  using elector_driver::elector_driver;
 
   void take(const shard_step& step) {
-    if (step.wait) {
-      auto mine = ++timers;
-      context.loop.after(*step.wait, [weak = weak_from_this(), mine] {
-        if (auto self = weak.lock(); self && self->timers == mine)
-          self->timer();
-      });
-    }
+    if (step.wait)
+      set_timer(*step.wait);
     for (const auto& request : step.send)
       send(request);
-    tell([&] {
-      if (changed)
-        changed(election);
-    });
-    if (election.is_over())
-      tell([&] {
-        if (auto then = std::exchange(retired, nullptr))
-          then();
-      });
-  }
-
-  /// Nobody is told anything once the elector is being destroyed, which waits for what is being told.
-  template <class Function>
-  void tell(Function&& function) {
-    std::lock_guard guard{telling};
-    if (!closed)
-      function();
-  }
-
-  /// Calls `then` with an answer while this is there.
-  template <class Function>
-  api_callback when_answered(Function then) {
-    return [weak = weak_from_this(), then = std::move(then)](const api_result& result) {
-      if (auto self = weak.lock())
-        then(*self, result);
-    };
+    tell_changed();
+    tell_if_over();
   }
 
   void send(const shard_request& request) {
@@ -76,16 +43,6 @@ struct shard_elector::impl : std::enable_shared_from_this<shard_elector::impl> {
     else
       api.replace(lease_resource(), namespace_name, request.name, std::move(body), std::move(done));
   }
-
-  elector_context context;
-  api_client api;
-  std::string namespace_name;
-  shard_election election;
-  std::function<void(const shard_election&)> changed;
-  std::function<void()> retired;
-  std::uint64_t timers = 0; ///< only the latest counts
-  std::mutex telling;
-  bool closed = false; ///< guarded by `telling`
 };
 
 shard_elector::shard_elector(elector_context context, std::string namespace_name, sharding_settings with,
@@ -96,31 +53,21 @@ shard_elector::shard_elector(elector_context context, std::string namespace_name
 }
 
 shard_elector::~shard_elector() {
-  std::lock_guard guard{impl_->telling};
-  impl_->closed = true;
+  impl_->stop_telling();
 }
 
 void shard_elector::start() {
-  impl_->context.loop.post([weak = std::weak_ptr{impl_}] {
-    if (auto self = weak.lock())
-      self->timer();
-  });
+  impl_->post([](impl& self) { self.timer(); });
 }
 
 void shard_elector::give_back(std::size_t shard) {
-  impl_->context.loop.post([weak = std::weak_ptr{impl_}, shard] {
-    if (auto self = weak.lock())
-      self->take(self->election.give_back(self->context.clock(), shard));
-  });
+  impl_->post([shard](impl& self) { self.take(self.election.give_back(self.context.clock(), shard)); });
 }
 
 void shard_elector::retire(std::function<void()> done) {
-  impl_->context.loop.post([weak = std::weak_ptr{impl_}, done = std::move(done)]() mutable {
-    auto self = weak.lock();
-    if (!self)
-      return;
-    self->retired = std::move(done);
-    self->take(self->election.retire(self->context.clock()));
+  impl_->post([done = std::move(done)](impl& self) mutable {
+    self.over = std::move(done);
+    self.take(self.election.retire(self.context.clock()));
   });
 }
 
